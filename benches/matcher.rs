@@ -18,7 +18,7 @@ use fanwire::event::TopicPattern;
 use fanwire::event::fields;
 use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
-use fanwire::matcher::WishId;
+use fanwire::matcher::SubscriptionIndex;
 
 use aircraft::EVENTS;
 use aircraft::PAYER;
@@ -103,8 +103,13 @@ fn subscribing(criterion: &mut Criterion) {
     group.bench_function("subscribe_and_unsubscribe", |bencher| {
         bencher.iter(|| {
             next += 1;
-            matcher.insert(WishId(100_000), PAYER, &topics, Some(&new[next % new.len()]));
-            matcher.remove(WishId(100_000));
+            matcher.insert(
+                SubscriptionIndex(100_000),
+                PAYER,
+                &topics,
+                Some(&new[next % new.len()]),
+            );
+            matcher.remove(SubscriptionIndex(100_000));
         });
     });
     let texts: Vec<String> = (0..1000).map(|_| Wish::random(&mut random).to_text()).collect();

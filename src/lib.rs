@@ -46,4 +46,6 @@ pub mod config;
 
 pub mod server;
 
+pub mod client;
+
 pub mod cli;

@@ -327,7 +327,7 @@ pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 /// Descriptors of each table that are not for connections, whatever is started: standard streams, key fetching, ports that are held while
 /// the server starts. Beyond them accepting rests until something closes.
 pub const FDS_RESERVED: u64 = 24;
-/// The same for each shard: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
+/// Descriptors that each shard needs for itself: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
 pub const FDS_RESERVED_SHARD: u64 = 12;
 /// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;

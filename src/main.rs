@@ -37,6 +37,8 @@ enum Command {
     Publish(cli::PublishArgs),
     /// Print what arrives, one JSON line each; goes on where it was after a lost connection.
     Subscribe(cli::SubscribeArgs),
+    /// Be a client for a program in another language: orders as lines of JSON on standard input, what is heard as lines on standard output (docs/CLIENTS.md).
+    Client(cli::ClientArgs),
     /// Answer the requests for rows that clients of another MQTT broker publish there.
     Bridge(cli::BridgeArgs),
     /// Start a server and a moving fleet, and say what to open and what to type.
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => cli::serve(&arguments),
         Command::Publish(arguments) => cli::publish(arguments),
         Command::Subscribe(arguments) => cli::subscribe(arguments),
+        Command::Client(arguments) => cli::client(arguments),
         Command::Bridge(arguments) => cli::bridge(arguments),
         Command::Demo(arguments) => cli::demo(&arguments),
         Command::Token(arguments) => cli::token(&arguments),

@@ -38,7 +38,7 @@ pub enum Since {
     Last,
     /// With the last event of each key of these topics, topic by topic as they are listed, in the order in which the keys last changed.
     Snapshot(Vec<TopicPattern>),
-    /// The same, but only of keys that have a state: what is no upsert is left out.
+    /// With the last event of each key of these topics that has a state: a key whose last event is no upsert is left out.
     States(Vec<TopicPattern>),
     /// With the last so many events of each topic.
     Tail(u32),
@@ -90,7 +90,7 @@ impl Speed {
     }
 }
 
-/// That the past is told at a pace of its own time, and how.
+/// A playback: the past is told at a multiple of its own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Playback {
     pub speed: Speed,
@@ -103,7 +103,7 @@ pub struct Playback {
 /// A subscription's change of place in time, or of the pace at which it is told of it; what is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Seek {
-    /// It is told everything from there on anew, whatever it was told before.
+    /// The moment from which everything is told anew, whatever was told before.
     pub since: Option<Since>,
     /// `Some(None)`: as fast as it can be told.
     pub speed: Option<Option<Speed>>,

@@ -25,7 +25,7 @@ use fanwire::history::Read;
 use fanwire::history::Start;
 use fanwire::limits::PAGE_BYTES_MAX;
 use fanwire::matcher::Filter;
-use fanwire::matcher::WishId;
+use fanwire::matcher::SubscriptionIndex;
 use fanwire::wire::decoder::Decoder;
 use fanwire::wire::decoder::Inbound;
 use fanwire::wire::decoder::Incoming;
@@ -256,8 +256,8 @@ fn subscribing() {
         .collect();
     let mut run = || {
         for filter in &new {
-            matcher.insert(WishId(10_000), aircraft::PAYER, &topics, Some(filter));
-            matcher.remove(WishId(10_000));
+            matcher.insert(SubscriptionIndex(10_000), aircraft::PAYER, &topics, Some(filter));
+            matcher.remove(SubscriptionIndex(10_000));
         }
     };
     run();

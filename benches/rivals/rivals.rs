@@ -25,7 +25,7 @@ use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
 use fanwire::matcher::Matcher;
 use fanwire::matcher::PayerId;
-use fanwire::matcher::WishId;
+use fanwire::matcher::SubscriptionIndex;
 
 use wishes::Report;
 use wishes::Wish;
@@ -98,7 +98,7 @@ fn rivals(criterion: &mut Criterion) {
         matcher.open_account(PayerId(0), 0);
         let topics = [TopicPattern::new("adsb/**").unwrap()];
         for (id, filter) in (0..).zip(&filters) {
-            matcher.insert(WishId(id), PayerId(0), &topics, Some(filter));
+            matcher.insert(SubscriptionIndex(id), PayerId(0), &topics, Some(filter));
         }
         let tree = a_tree_of(&texts);
 

@@ -41,6 +41,10 @@ use fanwire::store::Files;
 
 use wishes::Report;
 
+/// The allocator of the program that users run.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "../support/wishes.rs"]
 #[allow(dead_code, reason = "the matcher's bench uses the rest")]
 mod wishes;

@@ -13,7 +13,7 @@ use fanwire::event::fields::Scratch;
 use fanwire::matcher::Filter;
 use fanwire::matcher::Matcher;
 use fanwire::matcher::PayerId;
-use fanwire::matcher::WishId;
+use fanwire::matcher::SubscriptionIndex;
 
 use crate::wishes::Report;
 use crate::wishes::Wish;
@@ -34,7 +34,7 @@ pub(crate) fn matcher_of(
     let filters: Vec<Filter> =
         (0..count).map(|_| Filter::parse_text(&make(&mut random).to_text()).unwrap()).collect();
     for (id, filter) in (0..).zip(&filters) {
-        matcher.insert(WishId(id), PAYER, &topics, Some(filter));
+        matcher.insert(SubscriptionIndex(id), PAYER, &topics, Some(filter));
     }
     (matcher, filters)
 }

@@ -112,6 +112,11 @@ impl Publishing {
         }
     }
 
+    /// Whether a burst goes as the lines of one body, all of them to one topic.
+    pub(crate) const fn is_of_lines(&self) -> bool {
+        matches!(self.say.outlet, Outlet::Http { lines: true, .. })
+    }
+
     /// Ends a burst: all of it, to one topic, is on its way as far as the socket takes it.
     pub(crate) fn flush(&mut self, topic: u32) -> io::Result<()> {
         if !self.lines.is_empty()

@@ -198,9 +198,11 @@ impl Publisher {
     /// Publishes `many` events; topics take turns from burst to burst if they go as lines of one body.
     fn burst(&mut self, many: u32, intended: &mut dyn FnMut(u32) -> u64) -> io::Result<()> {
         let topics = u64::from(self.plan.topics.max(1));
+        let is_one_body = self.line.is_of_lines();
         for nth in 0..many {
             let topic = u32::try_from(self.turn % topics).unwrap_or(0);
-            self.turn += 1;
+            let is_last_of_body = !is_one_body || nth + 1 == many;
+            self.turn += u64::from(is_last_of_body);
             let Some(number) = self.sent.get_mut(num::index(u64::from(topic))) else { continue };
             *number += 1;
             let mark = Mark { topic, number: *number, intended_ns: intended(nth) };
@@ -210,11 +212,11 @@ impl Publisher {
             self.total_due +=
                 self.plan.audience.get(num::index(u64::from(topic))).copied().unwrap_or(0);
             self.due.push_back(self.total_due);
-            if topics > 1 {
+            if is_last_of_body && (topics > 1 || nth + 1 == many) {
                 self.line.flush(topic)?;
             }
         }
-        self.line.flush(0)
+        Ok(())
     }
 
     fn heard(&self) -> io::Result<u64> {

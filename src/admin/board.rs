@@ -208,7 +208,7 @@ impl Board {
         self.cache.note(figures, &CACHE_FIGURES);
     }
 
-    /// What it has counted, in the order of `CACHE_FIGURES`; nothing, if there is none.
+    /// What the cache has counted, in the order of `CACHE_FIGURES`; nothing, if there is none.
     pub(super) fn cache(&self) -> impl Iterator<Item = u64> {
         self.cache.read()
     }

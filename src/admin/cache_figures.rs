@@ -5,7 +5,7 @@ use super::party_figures::figure;
 use crate::shard::FigureKind;
 use crate::tables::CacheFigures;
 
-/// All of them.
+/// The figures of the cache of answers.
 pub(super) const CACHE_FIGURES: [PartyFigure<CacheFigures>; 9] = [
     figure(
         "fanwire_cache_hits_total",

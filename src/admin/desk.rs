@@ -84,6 +84,11 @@ impl FrontDesk {
             path if path.starts_with(CHALLENGE_PATH) => self.challenge(path),
             path => match dashboard::asset(path) {
                 Some(asset) => file(asset),
+                None if path.starts_with(dashboard::VIEWER) => {
+                    let types = dashboard::LAYOUTS.join(", ");
+                    let message = format!("Unsupported UI type: there are {types}");
+                    error(400, "unsupported_ui_type", &message)
+                }
                 None => error(404, "not_found", &format!("there is nothing at {path}")),
             },
         };
@@ -204,6 +209,10 @@ mod tests {
         assert_eq!(ask(&desk, "/readyz").0, 200);
         desk.note(&Stats { connections: 7, ..Stats::default() }, &Pulse::default());
         assert!(ask(&desk, "/metrics").1.contains("\nfanwire_connections 7\n"));
+        assert_eq!(ask(&desk, "/openapi/ui/scalar").0, 200);
+        let (status, body) = ask(&desk, "/openapi/ui/other");
+        assert_eq!(status, 400);
+        assert!(body.contains("Unsupported UI type"), "{body}");
         let (status, body) = ask(&desk, "/no\"where");
         assert_eq!(status, 404);
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();

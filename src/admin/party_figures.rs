@@ -45,7 +45,7 @@ impl<const N: usize> PartyCells<N> {
         self.is_there.store(true, Ordering::SeqCst);
     }
 
-    /// What it has counted, in the order of its figures; nothing, if there is no such party.
+    /// What the party has counted, in the order of its figures; nothing, if there is no such party.
     pub(super) fn read(&self) -> impl Iterator<Item = u64> {
         let count = if self.is_there.load(Ordering::SeqCst) { N } else { 0 };
         self.cells.iter().take(count).map(|cell| cell.load(Ordering::Relaxed))

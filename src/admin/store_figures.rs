@@ -5,7 +5,7 @@ use super::party_figures::figure;
 use crate::history::keeper::Figures;
 use crate::shard::FigureKind;
 
-/// All of them.
+/// The figures of the store.
 pub(super) const STORE_FIGURES: [PartyFigure<Figures>; 19] = [
     figure(
         "fanwire_store_events_total",

@@ -34,7 +34,7 @@ pub enum KeyKind {
 }
 
 impl Algorithm {
-    /// All of them, in the order in which help texts list them.
+    /// All algorithms, in the order in which help texts list them.
     pub const ALL: [Self; 12] = [
         Self::Hs256,
         Self::Hs384,
@@ -50,7 +50,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// Its name in a token's header.
+    /// The algorithm's name in a token's header (RFC 7518).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

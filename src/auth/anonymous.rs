@@ -18,12 +18,12 @@ pub struct Whence {
     pub listener: IpAddr,
     /// The address at the other end of the socket.
     pub peer: IpAddr,
-    /// Whether it has a header field that proxies add, such as `Forwarded`, `X-Forwarded-For` or `Via`, whatever the field's value.
+    /// Whether the request has a header field that proxies add, such as `Forwarded`, `X-Forwarded-For` or `Via`, whatever the field's value.
     pub forwarded: bool,
 }
 
 impl Whence {
-    /// Whether it comes from this machine, over a listener that only this machine can reach.
+    /// Whether the request comes from this machine, over a listener that only this machine can reach.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let loopback = |address: IpAddr| address.to_canonical().is_loopback();

@@ -50,7 +50,7 @@ const SET: u8 = 0x31;
 /// Context-specific tags of a certificate: its version and its extensions.
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
-/// Those of its other names (RFC 5280 section 4.2.1.6).
+/// Tags of a certificate's other names (RFC 5280 section 4.2.1.6).
 const EMAIL_NAME: u8 = 0x81;
 const DNS_NAME: u8 = 0x82;
 const URI_NAME: u8 = 0x86;
@@ -104,7 +104,7 @@ impl Certificate {
         Some(Self { names: names.0, begins_at_s, ends_at_s })
     }
 
-    /// Whether it has this name, which is written with its kind in front. Names of hosts have no case, and `*.` at the beginning of a wanted one stands for
+    /// Whether the certificate has this name, which is written with its kind in front. Names of hosts have no case, and `*.` at the beginning of a wanted one stands for
     /// any one label.
     #[must_use]
     pub fn is(&self, wanted: &str) -> bool {

@@ -15,7 +15,7 @@ pub struct Certified(Vec<(Arc<str>, Principal)>);
 /// What is remembered of a certificate for as long as its connection lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// As it is configured.
+    /// The name as it is configured.
     name: Arc<str>,
     begins_at_s: u64,
     ends_at_s: u64,

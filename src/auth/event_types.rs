@@ -39,7 +39,7 @@ impl EventTypes {
         Self { rules: rules.into_iter().collect() }
     }
 
-    /// These rules with another one for a type. `*` among its roles: there is none, and everyone admitted may see it.
+    /// The rules with another one for a type. `*` among its roles: there is none, and everyone admitted may see it.
     #[must_use]
     pub fn with(mut self, event_type: &str, roles: &[String]) -> Self {
         if roles.iter().any(|role| role == "*") {

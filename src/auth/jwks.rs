@@ -72,7 +72,7 @@ impl std::error::Error for JwksError {}
 pub enum PassedOver {
     /// Not an object with a `kty`.
     NotAKey,
-    /// Its `use` or `key_ops` is not about checking signatures.
+    /// The key's `use` or `key_ops` is not about checking signatures.
     OtherUse,
     UnknownKind,
     UnknownAlgorithm,

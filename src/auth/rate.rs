@@ -73,7 +73,7 @@ impl Bucket {
         if taken > 0 && self.take(taken, rate, now_ms) { taken } else { 0 }
     }
 
-    /// Whether it is as good as new, so that it need not be remembered.
+    /// Whether the bucket is as good as new, so that it need not be remembered.
     #[must_use]
     pub fn is_full(&self, now_ms: u64) -> bool {
         self.full_at_ns <= now_ms.saturating_mul(NANOS_PER_MS)

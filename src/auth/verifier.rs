@@ -61,7 +61,7 @@ impl Verifier {
         Self { keys, ..self.clone() }
     }
 
-    /// Its keys.
+    /// The keys that signatures are checked with.
     #[must_use]
     pub fn keys(&self) -> &KeySet {
         &self.keys
@@ -72,7 +72,7 @@ impl Verifier {
         self.mapping.filters()
     }
 
-    /// Its rules.
+    /// The rules that claims are held to.
     #[must_use]
     pub fn rules(&self) -> &TokenRules {
         &self.rules

@@ -23,7 +23,7 @@ impl Kept {
         Rc::new(Self { bytes, _counted: counted })
     }
 
-    /// All of them.
+    /// The frames' bytes, one behind the other.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -37,11 +37,11 @@ pub struct Encoding(pub &'static str);
 /// What was done to a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextForm {
-    /// It was written in one run.
+    /// The text as it was written, in one run.
     Whole,
-    /// It was cut into an event stream's lines.
+    /// The text cut into an event stream's lines.
     Lines,
-    /// It was deflated in a fresh window of so many bits.
+    /// The text deflated in a fresh window of so many bits.
     Deflated(u8),
 }
 

@@ -16,6 +16,7 @@ use super::budget::Budget;
 use super::budget::Counted;
 use super::policy::Policy;
 use crate::event::Event;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::limits::GAP_TOPICS_MAX;
@@ -39,8 +40,6 @@ struct Waiting {
     is_counted: bool,
 }
 
-type Key = (TopicName, Arc<str>);
-
 /// The outbox of one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -49,14 +48,14 @@ pub struct Outbox {
     /// How many items have left: the number of the first one in `items`.
     left: u64,
     bytes: usize,
-    /// Those of them that answer the client, or that the server says of itself.
+    /// Bytes of items that answer the client, or that the server says of itself.
     answer_bytes: usize,
-    /// Those of them that are told of the past, which the budget of outboxes does not count.
+    /// Bytes of items that are told of the past, which the budget of outboxes does not count.
     past_bytes: usize,
-    /// Those of them that the budget counts.
+    /// Bytes that the budget of outboxes counts.
     counted: Counted,
     /// While only the newest event of a key is kept: the number of the item that holds it.
-    newest: Option<HashMap<Key, u64, foldhash::fast::RandomState>>,
+    newest: Option<HashMap<TopicKey, u64, foldhash::fast::RandomState>>,
     /// Dropped events, by topic, that no gap has announced yet.
     gaps: Vec<(Gap, u64)>,
     /// Events passed over that no notice has told of yet, by the subscriptions that they were for.
@@ -122,13 +121,13 @@ impl Outbox {
         self.bytes
     }
 
-    /// Those of them that are of the past.
+    /// Bytes of items that are told of the past.
     #[must_use]
     pub fn past_bytes(&self) -> usize {
         self.past_bytes
     }
 
-    /// Whether its client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
+    /// Whether the client has taken so much of what it was answered that it may be answered more: `bytes_max` wait, or as much as the shard has left for
     /// anyone. Whom nothing waits for always may.
     #[must_use]
     pub fn has_room_for_answers(&self, bytes_max: usize) -> bool {
@@ -177,10 +176,7 @@ impl Outbox {
             self.newest = Some(HashMap::default());
         }
         if conflated && let Some(newest) = &mut self.newest {
-            newest.insert(
-                (event.topic.clone(), Arc::clone(&event.key)),
-                self.left + self.items.len() as u64,
-            );
+            newest.insert(event.topic_key(), self.left + self.items.len() as u64);
         }
         self.bytes += weight;
         self.counted.take(weight);
@@ -193,7 +189,7 @@ impl Outbox {
     fn pass_over(&mut self, event: &Arc<Event>, subs: u64, policy: &Policy) {
         self.index_newest(policy);
         let newest = self.newest.as_mut().expect("it was just made");
-        let Some(number) = newest.get(&(event.topic.clone(), Arc::clone(&event.key))) else {
+        let Some(number) = newest.get(&event.topic_key()) else {
             return;
         };
         let Some(index) =
@@ -225,7 +221,7 @@ impl Outbox {
         if self.newest.is_some() {
             return;
         }
-        let mut newest: HashMap<Key, u64, _> = HashMap::default();
+        let mut newest: HashMap<TopicKey, u64, _> = HashMap::default();
         for index in 0..self.items.len() {
             let Some(Some(Waiting { item: Item::Event { event, subs }, .. })) =
                 self.items.get(index)
@@ -236,7 +232,7 @@ impl Outbox {
             if subs & !policy.latest != 0 {
                 continue;
             }
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             if let Some(before) = newest.insert(key, self.left + index as u64) {
                 let before =
                     usize::try_from(before - self.left).expect("it is an index of this queue");

@@ -24,7 +24,7 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// Its bytes.
+    /// The piece's bytes, in one run.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -39,7 +39,7 @@ impl Piece {
         self.bytes().len()
     }
 
-    /// Whether it has none.
+    /// Whether the piece has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes().is_empty()

@@ -19,9 +19,10 @@ use hyper::http::request::Builder;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use crate::cli::connect::Way;
 use crate::cli::limits::RESPONSE_BYTES_MAX;
 use crate::cli::limits::RESPONSE_WAIT_MAX;
+use crate::client::connect::Way;
+use crate::client::connect::io_error;
 
 /// What the server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +64,6 @@ impl std::error::Error for HttpError {}
 impl From<hyper::Error> for HttpError {
     fn from(error: hyper::Error) -> Self {
         if error.is_parse() { Self::Garbled(error) } else { Self::Unanswered(io_error(error)) }
-    }
-}
-
-/// What the socket said, if that is what an error is about.
-pub(crate) fn io_error(error: hyper::Error) -> io::Error {
-    let cause = std::error::Error::source(&error).and_then(|it| it.downcast_ref::<io::Error>());
-    match cause {
-        Some(cause) => io::Error::new(cause.kind(), cause.to_string()),
-        None => io::Error::new(io::ErrorKind::UnexpectedEof, error),
     }
 }
 
@@ -174,7 +166,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::cli::endpoint::Endpoint;
+    use crate::client::endpoint::Endpoint;
 
     /// What comes of a server that answers with these bytes and goes.
     fn received(answer: &[u8]) -> Result<Response, HttpError> {

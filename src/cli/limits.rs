@@ -23,24 +23,13 @@ pub(crate) const REJECTED_LISTED_MAX: usize = 20;
 pub(crate) const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 /// How long an answer may take; after it the connection counts as lost.
 pub(crate) const RESPONSE_WAIT_MAX: Duration = Duration::from_secs(60);
-/// How long a connection may take to be made.
-pub(crate) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The longest that a `Retry-After`, or a server that says when to come back, is obeyed; more is cut to this.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How long the publisher goes on trying to reach a server that it has lost; after it it gives up and prints its totals.
 pub(crate) const RECONNECT_PATIENCE: Duration = Duration::from_secs(120);
-/// The first and the longest wait between two attempts to connect.
-pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(100);
-pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of a message from the server; a longer one ends the connection. A batch is at most 256 KiB and one event beyond.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Silence after which a subscriber's connection counts as lost: the server pings every 30 s.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// Bytes of printed lines that wait for a flush; at the limit they are flushed although more is to come.
 pub(crate) const PRINTED_PENDING_BYTES_MAX: usize = 64 * 1024;
-/// Topics whose offsets a position remembers. Events of further topics are printed, but may be repeated after a lost connection; this is said once.
-pub(crate) const POSITION_TOPICS_MAX: usize = 65_536;
 
 /// Clients of another broker that the bridge speaks for; at the limit the one that has asked nothing for the longest is spoken for no longer.
 pub(crate) const BRIDGE_CLIENTS_MAX: usize = 1000;
@@ -51,5 +40,9 @@ pub(crate) const BRIDGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often a connection for a client may be lost before the server has taken what it asks; then what it asks is refused.
 pub(crate) const BRIDGE_TRIES_MAX: u32 = 5;
 
+/// Bytes of one of `fanwire client`'s orders; a longer one ends it. A payload may have 1 MiB, and each byte of it may be written as six.
+pub(crate) const ORDER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Orders, questions and tokens of it that wait; at the limit standard input is not read.
+pub(crate) const ORDERS_PENDING_MAX: usize = 64;
+
 const _: () = assert!(LINE_BYTES_MAX < 2 * BULK_BYTES_MAX, "a body may run over by one record");
-const _: () = assert!(SILENCE_MAX.as_secs() > 2 * 30, "two of the server's pings must be missing");

@@ -5,11 +5,10 @@
 
 mod admin;
 mod bridge;
+mod client;
 mod config;
-mod connect;
 mod demo;
 mod doctor;
-mod endpoint;
 mod history;
 mod http;
 mod limits;
@@ -21,6 +20,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
+mod trust;
 mod wait;
 mod words;
 
@@ -32,12 +32,10 @@ use crate::clock::Clock;
 
 pub use admin::AdminArgs;
 pub use bridge::BridgeArgs;
+pub use client::ClientArgs;
 pub use config::ConfigArgs;
-pub use connect::TrustArgs;
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
-pub use endpoint::Endpoint;
-pub use endpoint::EndpointError;
 pub use history::HistoryArgs;
 pub use publish::PublishArgs;
 pub use serve::ServeArgs;
@@ -45,6 +43,7 @@ pub use serve::serve;
 pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
+pub use trust::TrustArgs;
 pub use words::CompletionsArgs;
 pub use words::ManArgs;
 
@@ -81,6 +80,12 @@ pub fn subscribe(arguments: SubscribeArgs) -> ExitCode {
 #[must_use]
 pub fn bridge(arguments: BridgeArgs) -> ExitCode {
     run(bridge::run(arguments))
+}
+
+/// `fanwire client`.
+#[must_use]
+pub fn client(arguments: ClientArgs) -> ExitCode {
+    run(client::run(arguments))
 }
 
 /// `fanwire demo`.

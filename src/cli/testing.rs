@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::thread::JoinHandle;
 
-use crate::cli::subscribe::socket::accept_of;
+use crate::client::socket::accept_of;
 
 /// One request, as it came.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::tables::TABLES;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub key: Box<str>,
-    /// As they would be written; empty: it is not there.
+    /// The value before, as it would be written in the file; empty: there was none. `to`: the one now.
     pub from: Box<str>,
     pub to: Box<str>,
     pub when: When,
@@ -155,7 +155,7 @@ impl Config {
         })
     }
 
-    /// The same of its value: what may be shown of it.
+    /// A key's value as it may be shown: secrets are not.
     #[must_use]
     pub fn shown(&self, key: &str) -> String {
         without_user(&self.written(key))

@@ -21,7 +21,7 @@ pub struct ViewConfig {
     pub deletes: bool,
     /// Path of the file with the secret that its clients share, if there is such a thing.
     pub secret_file: String,
-    /// What its clients' messages are published under; empty: they are not.
+    /// What clients' messages are published under; empty: they are not.
     pub published_under: String,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct DialectKey {
     /// With the protocol's word in front: `peat.listen`.
     pub(super) name: String,
     pub(super) slot: Slot,
-    /// As it would be written in the file.
+    /// The default as it would be written in the file.
     pub(super) default: String,
     pub(super) unit: &'static str,
     pub(super) doc: String,

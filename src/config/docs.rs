@@ -62,8 +62,10 @@ pub fn page() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::config::Config;
@@ -92,9 +94,48 @@ mod tests {
         }
         let all = examples(&root.join("docs/dialects/mapping.md"));
         assert!(all.iter().any(|one| one.guests().all(|(_, view)| view.listen.is_some())));
-        for page in ["docs/SECURITY.md", "docs/CONFIG.md", "docs/dialects/native.md", "README.md"] {
-            examples(&root.join(page));
+        let blocks: usize = pages().iter().map(|page| examples(page).len()).sum();
+        assert!(blocks >= 20, "the pages were not understood: {blocks}");
+    }
+
+    /// The pages for users: README, and `docs` but for its decisions.
+    fn pages() -> Vec<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut pages = vec![root.join("README.md")];
+        for folder in ["docs", "docs/dialects"] {
+            let files = fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path());
+            pages
+                .extend(files.filter(|file| file.extension().is_some_and(|ending| ending == "md")));
         }
+        pages
+    }
+
+    #[test]
+    fn every_key_that_a_page_names_is_one() {
+        // Files that are called like a key of a section.
+        let files = ["tables.sqlite", "hooks.toml"];
+        let tables: BTreeSet<&str> = TABLES.iter().map(|table| table.name).collect();
+        let keys: BTreeSet<String> = every(PROTOCOLS).map(|key| key.name().to_owned()).collect();
+        let sections: BTreeSet<&str> =
+            keys.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+        let mut unknown = Vec::new();
+        for page in pages() {
+            let text = fs::read_to_string(&page).unwrap();
+            for word in text.split('`').skip(1).step_by(2) {
+                let word = word.split(" = ").next().unwrap_or_default();
+                let is_key = word.split_once('.').is_some_and(|(section, name)| {
+                    let is_name =
+                        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                    sections.contains(section) && is_name && !name.is_empty()
+                });
+                let is_there =
+                    keys.contains(word) || tables.contains(word) || files.contains(&word);
+                if is_key && !is_there {
+                    unknown.push(format!("{}: {word}", page.display()));
+                }
+            }
+        }
+        assert!(unknown.is_empty(), "no such key:\n{}", unknown.join("\n"));
     }
 
     #[test]

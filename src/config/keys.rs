@@ -44,7 +44,7 @@ fn all() -> impl Iterator<Item = &'static Key> {
     about_others.chain(about_tls).chain(super::keys_auth::KEYS)
 }
 
-/// Those about the server.
+/// The keys about the server itself.
 const KEYS: &[Key] = &[
     Key {
         name: "listen",

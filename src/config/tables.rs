@@ -28,7 +28,7 @@ use crate::limits::STORE_SYNC_MS_MAX;
 pub(super) struct Table {
     pub(super) name: &'static str,
     read: fn(&mut Config, &'static str, usize, &DeValue<'_>, &File<'_>) -> Result<(), ConfigError>,
-    /// As it may stand in a file.
+    /// The table as it may stand in a file.
     pub(super) example: &'static str,
     pub(super) doc: &'static str,
 }

@@ -15,7 +15,7 @@ pub(super) struct Key {
     /// With its table's name in front: `history.age_s_max`.
     pub(super) name: &'static str,
     pub(super) takes: Takes<Config>,
-    /// As it would be written in the file.
+    /// The default as it would be written in the file.
     pub(super) default: &'static str,
     pub(super) unit: &'static str,
     pub(super) doc: &'static str,

@@ -1,14 +1,13 @@
 //! A core's loop: what is ready goes into the shard, what the shard wants said goes out, and then it sleeps.
 //!
-//! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. No connection
-//! gets more than `READS_PER_TURN_MAX` reads while others wait; reading and working take some milliseconds of a turn each, and what is left
-//! of either has its turn next. A message for another party that does not fit stays, in order, and is
-//! tried again. It is the only task of its runtime, so it never has to yield to another.
+//! Invariants: the loop has one await, reached only when a whole turn found nothing to do; nothing is borrowed across it. Reading and working take
+//! some milliseconds of a turn each, and what is left of either has its turn next. A message for another party that does not fit is tried again.
+//! It is the only task of its runtime, so it never has to yield to another.
 
 mod entering;
-mod reading;
 mod secured;
 mod stopping;
+mod turn;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,15 +18,10 @@ use std::sync::Arc;
 use flume::Receiver;
 use monoio::net::UnixStream;
 
-use super::intake::take_in;
 use super::linger::Lingering;
 use super::measure::Measure;
-use super::mesh::HandedOn;
 use super::mesh::Links;
-use super::poll::Events;
 use super::poll::Poll;
-use super::poll::Ready;
-use super::poll::Token;
 use super::relisten::Open;
 use super::relisten::Relistening;
 use super::rush::Rush;
@@ -41,17 +35,14 @@ use super::world::World;
 use crate::auth::Networks;
 use crate::clock::Clock;
 use crate::clock::Now;
-use crate::limits::ADMIN_PER_TURN_MAX;
 use crate::limits::MESH_RETRY_MS;
 use crate::limits::NAP_US;
 use crate::limits::READ_BYTES;
 use crate::limits::TICK_MS;
-use crate::limits::WORK_US;
 use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Lane;
-use crate::shard::PartyId;
 use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;
@@ -235,100 +226,6 @@ impl<W: World> Core<W> {
         })
     }
 
-    /// Everything that can be done now, or after so many microseconds at most, once; false if there was nothing.
-    fn turn(&mut self, wait_us: u64) -> bool {
-        let events = self.poll.take(wait_us);
-        self.links.doorbell.wake_up();
-        let now = self.clock.now();
-        let began_us = self.clock.mono_us();
-        self.read_until_us = began_us + WORK_US;
-        let mut was_busy = self.read_on(now);
-        was_busy |= self.hand_on(events, now);
-        was_busy |= self.shake_hands(now);
-        was_busy |= self.take_inbox(now);
-        self.tick(now);
-        self.work(now);
-        was_busy |= self.answer_admin(now);
-        while let Some(conn) = self.world.poll_resumed() {
-            self.read_later(conn);
-            was_busy = true;
-        }
-        was_busy |= self.send_mesh();
-        self.take_payers(now);
-        while let Some(conn) = self.world.poll_gone() {
-            self.close(conn, now);
-            was_busy = true;
-        }
-        self.stop(now);
-        was_busy |= self.world.has_work() || self.handshakes.has_ready();
-        if was_busy {
-            self.measure.turned(self.clock.mono_us().saturating_sub(began_us));
-        }
-        was_busy
-    }
-
-    /// Tells what has arrived, and under load what comes right behind it.
-    fn work(&mut self, mut now: Now) {
-        if !self.world.has_work() {
-            self.world.work(&mut self.sockets, now);
-            return self.measure.landed(self.world.done().landed_us, &self.clock);
-        }
-        let mut began_us = self.clock.mono_us();
-        let is_new = !self.world.is_underway();
-        let until_us = began_us + if is_new { self.rush.patience_us(began_us) } else { 0 };
-        while began_us < until_us && self.world.wants_inbox() {
-            let events = self.poll.take(until_us - began_us);
-            now = self.clock.now();
-            self.hand_on(events, now);
-            self.take_inbox(now);
-            began_us = self.clock.mono_us();
-        }
-        let told = self.world.work(&mut self.sockets, now);
-        let ended_us = self.clock.mono_us();
-        self.rush.worked(began_us, ended_us, told, self.world.is_underway());
-        let took_us = ended_us.saturating_sub(began_us);
-        let done = self.world.done();
-        self.measure.landed(done.landed_us, &self.clock);
-        let units = self.measure.gauge.worked(done.units, took_us);
-        self.world.set_units(units);
-    }
-
-    /// Hands on what was ready; true if that was more than an alarm.
-    fn hand_on(&mut self, events: Events, now: Now) -> bool {
-        let mut was_busy = false;
-        for ready in events.iter() {
-            was_busy |= ready.token != Token::Alarm;
-            match ready.token {
-                Token::Conn(conn) => self.take_conn(conn, ready, now),
-                Token::Listener(index) => {
-                    self.accept(usize::from(index), now);
-                }
-                Token::Handshake(place) => self.handshakes.set_ready(place),
-                Token::Alarm => {}
-            }
-        }
-        self.poll.recycle(events);
-        was_busy
-    }
-
-    fn take_conn(&mut self, conn: ConnRef, ready: Ready, now: Now) {
-        if !self.sockets.is_current(conn) {
-            return;
-        }
-        if ready.is_readable() {
-            self.read(conn.id, ready.is_ending(), now);
-        }
-        if ready.is_ending() && !self.world.wants_input(conn.id) {
-            self.look_for_end(conn.id, ready, now);
-        }
-        // What was sealed goes first; only then is there room for more.
-        if ready.is_writable() && !self.sockets.settle(conn.id) {
-            self.world.closed(conn.id, now);
-        } else if ready.is_writable() && self.sockets.was_full(conn.id) {
-            self.world.writable(conn.id, now);
-        }
-    }
-
     fn end(&mut self, conn: ConnId, now: Now) {
         if self.sockets.set_ended(conn) {
             self.world.ended(conn, now);
@@ -345,11 +242,6 @@ impl<W: World> Core<W> {
         if let Some(remains) = self.sockets.remove(conn) {
             self.lingering.add(remains, &mut self.buffer, now.mono_ms);
         }
-    }
-
-    fn take_inbox(&mut self, now: Now) -> bool {
-        let Self { world, links, .. } = self;
-        take_in(world, &mut |lane| links.inbox.take(lane), now)
     }
 
     fn tick(&mut self, now: Now) {
@@ -375,30 +267,6 @@ impl<W: World> Core<W> {
             self.world.answer(conn, &response, now);
         }
         self.desk.note(self.count_tls(self.world.stats()), &self.measure.pulse);
-    }
-
-    fn answer_admin(&mut self, now: Now) -> bool {
-        let mut was_busy = false;
-        for _ in 0..ADMIN_PER_TURN_MAX {
-            let Some((conn, request)) = self.world.poll_admin() else { break };
-            if let Some(response) = self.desk.answer(conn, &request) {
-                self.world.answer(conn, &response, now);
-            }
-            was_busy = true;
-        }
-        was_busy
-    }
-
-    /// Hands what waits for other parties to them, as far as it fits.
-    fn send_mesh(&mut self) -> bool {
-        let mut was_busy = false;
-        self.is_mesh_stuck = false;
-        for (party, peer) in (0..).map(PartyId).zip(&self.links.peers) {
-            let HandedOn { any, is_stuck } = peer.hand_on(self.world.mesh_pending(party));
-            was_busy |= any;
-            self.is_mesh_stuck |= is_stuck;
-        }
-        was_busy
     }
 
     /// For how many microseconds a core that was busy may wait at its sockets; says that it sleeps, if it may.

@@ -20,7 +20,7 @@ use crate::limits::LINGER_MS;
 use crate::limits::LINGER_READS_MAX;
 use crate::limits::LINGERING_MAX;
 
-/// Those that wait, the oldest first.
+/// Sockets that linger, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Lingering {
     sockets: VecDeque<Waiting>,

@@ -103,7 +103,7 @@ impl Listener {
         Ok(sockopt::set_tcp_keepintvl(&self.socket, whole_s(timeout / 8))?)
     }
 
-    /// Where it listens.
+    /// Where the listener listens.
     ///
     /// # Errors
     /// Never, of a socket that is bound.

@@ -1,7 +1,8 @@
-//! What ties the parties to one another: an inbox of two lanes and a doorbell for each.
+//! What ties the parties to one another: an inbox of two lanes and a doorbell for each, and in which order a turn takes in what was said.
 //!
 //! Invariants: between two parties the messages of a lane arrive in the order in which they were handed on; what is handed on in the control
-//! lane is there before what is handed on after it in the data lane; an inbox is bounded in messages and in bytes, and who finds it
+//! lane is there before what is handed on after it in the data lane, and holds before any of that data is told; control is taken whether there
+//! is room for data or not; an inbox is bounded in messages and in bytes, a turn takes no more than an inbox holds, and who finds it
 //! full keeps what it has. Nobody waits here.
 
 use std::io;
@@ -14,8 +15,11 @@ use super::sync::Receiver;
 use super::sync::Sender;
 use super::sync::TrySendError;
 use super::sync::bounded;
+use super::world::World;
+use crate::clock::Now;
 use crate::limits::INBOX_BYTES_MAX;
 use crate::limits::INBOX_MESSAGES_MAX;
+use crate::limits::INBOX_PER_TURN_MAX;
 use crate::shard::Lane;
 use crate::shard::Message;
 use crate::shard::Parcel;
@@ -30,7 +34,7 @@ struct Slot<M> {
     bytes_max: usize,
 }
 
-/// The other end.
+/// The receiving end of a lane, in an inbox.
 #[derive(Debug)]
 struct Tray<M> {
     parcels: Receiver<Parcel<M>>,
@@ -175,6 +179,40 @@ impl<M: Message> Peer<M> {
         }
         handed
     }
+}
+
+/// Takes in what there is, for one turn; true if there was something. `next` takes the next message of a lane.
+pub fn take_in<W: World>(
+    world: &mut W,
+    next: &mut impl FnMut(Lane) -> Option<W::Message>,
+    now: Now,
+) -> bool {
+    let had_control = take_control(world, next, now);
+    let mut had_data = false;
+    for _ in 0..INBOX_PER_TURN_MAX {
+        if !world.wants_inbox() {
+            break;
+        }
+        let Some(message) = next(Lane::Data) else { break };
+        world.inbox(message, now);
+        had_data = true;
+    }
+    // What was handed on before this data is there by now: a publisher is answered before it hears its event.
+    let has_more = had_data && take_control(world, next, now);
+    had_control | had_data | has_more
+}
+
+/// Takes all that was in the control lane when this began.
+fn take_control<W: World>(
+    world: &mut W,
+    next: &mut impl FnMut(Lane) -> Option<W::Message>,
+    now: Now,
+) -> bool {
+    for count in 0..INBOX_MESSAGES_MAX {
+        let Some(message) = next(Lane::Control) else { return count > 0 };
+        world.inbox(message, now);
+    }
+    true
 }
 
 /// Everyone's links, in the order of their ids; the first so many are cores. Each lane of an inbox takes so many bytes, and at most

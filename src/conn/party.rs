@@ -18,7 +18,7 @@ use crate::shard::Pending;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard<M> {
     Message(M),
-    /// It is to stop.
+    /// The party is to stop.
     Stop,
     /// Nothing, for as long as it wanted to wait or less: a bell may ring for what was heard before it rang.
     Nothing,

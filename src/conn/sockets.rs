@@ -51,13 +51,13 @@ pub(super) struct Remains {
 struct SocketState {
     socket: Option<OwnedFd>,
     generation: u32,
-    /// It took less than it was given: the next time it is writable, the shard wants to know.
+    /// The socket took less than it was given: the next time it is writable, the shard wants to know.
     is_full: bool,
-    /// Its input has been read to the end: closing it cannot throw anything away.
+    /// The socket's input has been read to the end: closing it cannot throw anything away.
     is_ended: bool,
-    /// It has failed: there is nobody to linger for.
+    /// The socket has failed: there is nobody to linger for.
     is_dead: bool,
-    /// It stands in the list of those with more to read.
+    /// The connection stands in the list of those with more to read.
     is_unread: bool,
 }
 
@@ -231,7 +231,7 @@ impl Sockets {
     }
 }
 
-/// Those with a record layer.
+/// Sending and settling of sockets with a record layer (TLS).
 impl Sockets {
     /// Whether what is sent is sealed.
     #[inline]
@@ -309,7 +309,7 @@ impl Sockets {
         sent
     }
 
-    /// The same where what is sent lies in pieces: as much as one record has room for is put side by side at a time.
+    /// Sends, sealed, what lies in pieces: as much as one record has room for is put side by side at a time.
     fn send_pieces_sealed(&mut self, conn: ConnId, pieces: &[&[u8]]) -> Sent {
         let mut gathered = std::mem::take(&mut self.gathered);
         let mut taken = 0;

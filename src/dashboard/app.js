@@ -1,67 +1,83 @@
-// The live page: one subscription, drawn.
+// The live page: one subscription, drawn and told; and how the server does.
 //
-// What is shown is what any client would hear: the page uses the public protocol, and the figures are those of `/metrics`.
+// What is shown is what any client would hear: the page uses the public protocol and its own client, the figures are those of `/metrics`, and what only an operator may
+// see is asked with the admin secret, if somebody gives it.
 
 import { Fanwire } from '../clients/js/fanwire.js';
-import { Lag, Rate, countText, lagText, objectionText, sample } from './figures.js';
-import { Painter, shadeOf } from './paint.js';
+import { areaOf, boxClause, polygonClause, withClause } from './area.js';
+import { Details } from './details.js';
+import { Lag, countText, lagText, objectionText } from './figures.js';
+import { Happenings, closedText, durationText } from './happenings.js';
+import { LiveMap } from './map.js';
+import { Operator } from './operator.js';
+import { Panels } from './panels.js';
 import { BACK_S, Replay, clockText, sliderText } from './replay.js';
+import { Tail } from './tail.js';
+import { Topics } from './topics.js';
 import { Tracks } from './tracks.js';
-import { View, boxFor } from './view.js';
 
 const FIGURES_MS = 1000;
-const TRAILS_MS = 100;
-const FILTER_WAIT_MS = 500;
+const TAIL_MS = 250;
+const CLOCK_MS = 100;
+const FILTER_WAIT_MS = 300;
 /** The slider rests so long before the map goes there: a key that is held moves it many times. */
 const SLIDE_WAIT_MS = 150;
-/** Pixels around the pointer in which a vehicle is found. */
-const REACH = 16;
 
 const $ = (id) => document.getElementById(id);
 const search = new URLSearchParams(location.search);
-const topic = search.get('topic') || 'demo/fleet';
-const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 const tracks = new Tracks();
-const view = new View();
-const painter = new Painter({ ground: $('ground'), trails: $('trails'), sky: $('sky') }, view);
-const rate = new Rate();
 const lag = new Lag();
-const fanwire = new Fanwire(location.origin);
 const replay = new Replay();
+const tail = new Tail($('tail-events'), $('tail-count'));
+const topics = new Topics();
+const happenings = new Happenings();
+const operator = new Operator();
+const details = new Details();
+const map = new LiveMap(tracks);
+const panels = new Panels({ operator, topics, happenings, choose: show });
 
-/** The subscription whose events are drawn, and the filter that was asked for last. */
+let fanwire;
+/** The subscription whose events are drawn, and what was asked for last: `{topic, filter}`. */
 let subscription;
-let wanted;
+let wanted = { topic: search.get('topic') || 'demo/fleet', filter: search.get('filter') ?? '' };
 let paused = false;
 let missed = 0;
 /** While somebody holds the slider it does not move by itself. */
 let isSliding = false;
-/** The vehicle that the pointer or the keyboard points at. */
-let chosen;
+let tailPainted = 0;
+let timeShown = 0;
 
 start();
 
 function start() {
-  $('topic').value = topic;
-  $('filter').value = search.get('filter') ?? '';
-  $('ramp').style.background = `linear-gradient(90deg, ${painter.shades.join(', ')})`;
-  $('empty-topic').textContent = topic;
-  $('empty-command').textContent =
-    `fanwire publish --url ${location.origin} --topic ${topic} --key icao24 FILE.ndjson.gz`;
-  fanwire.onstate = (state, detail) => showState(state, detail);
+  $('topic').value = wanted.topic;
+  $('filter').value = wanted.filter;
   listen();
-  resize();
-  subscribe($('filter').value.trim());
-  setInterval(figures, FIGURES_MS);
+  connect(undefined);
+  figures();
   requestAnimationFrame(frame);
+}
+
+/** Connects as whoever has this token, and asks for what is wanted. */
+function connect(token) {
+  fanwire?.close();
+  subscription = undefined;
+  details.close();
+  fanwire = new Fanwire(location.origin, token ? { token } : {});
+  fanwire.onstate = (state, detail) => {
+    happenings.state(state, detail, fanwire.welcome, Date.now());
+    if (state === 'open') topics.restart();
+    showState(state, detail);
+  };
+  subscribe(wanted);
 }
 
 // --- What we hear ---
 
-/** Asks anew with this filter. The one before goes on until the server has agreed: an objection changes nothing on the map. */
-function subscribe(filter) {
-  wanted = filter;
+/** Asks anew. What was asked for before goes on until the server has agreed: an objection changes nothing on the map. */
+function subscribe({ topic, filter }) {
+  const asked = (wanted = { topic, filter });
   if (!replay.isLive) freeze(false);
   const wish = {
     topics: [topic],
@@ -74,19 +90,23 @@ function subscribe(filter) {
   if (filter) Object.assign(wish, { filter, leave: true });
   const next = fanwire.subscribe(wish, {
     event: (event, source) => source === subscription && hear(event),
-    gap: ({ from, to }) => (missed += to - from + 1),
-    skipped: ({ count }) => (missed += count),
+    gap: ({ from, to }) => miss(Math.max(0, to - from + 1)),
+    skipped: ({ count }) => miss(count),
     live: (_, source) => source === subscription && arrived(),
-    error: (error) => filter === wanted && object(filter, error),
+    recovered: (recovered, source) => source === subscription && happenings.recovered(recovered, Date.now()),
+    error: (error) => asked === wanted && object(filter, error),
   });
   const agreed = () => {
-    if (filter !== wanted) return next.unsubscribe();
+    if (asked !== wanted) return next.unsubscribe();
     subscription?.unsubscribe();
     // Its first event is told after this: from here on its events are the ones that count.
     subscription = next;
     tracks.clear();
+    tail.clear();
+    map.area = areaOf(filter);
+    $('area-clear').hidden = !areaOf(filter);
     object(filter, undefined);
-    remember(filter);
+    remember(asked);
   };
   // An objection is told by `error`.
   next.ready.then(agreed, () => {});
@@ -94,8 +114,15 @@ function subscribe(filter) {
 
 function hear(event) {
   tracks.hear(event, performance.now());
+  tail.hear(event);
+  topics.hear(event);
   if (replay.isLive) lag.take(event.time_us, Date.now());
   else replay.hear(event.time_us);
+}
+
+function miss(count) {
+  missed += count;
+  tail.miss(count);
 }
 
 // --- Where in time the map is ---
@@ -108,7 +135,7 @@ function goTo(behind_s) {
   showTime();
   if (wasLive && replay.isLive) return;
   // What comes after the answer is of the new place.
-  (subscription ? replay.seek(subscription) : Promise.resolve()).then(() => tracks.clear(), (error) => object(wanted, error));
+  (subscription ? replay.seek(subscription) : Promise.resolve()).then(() => tracks.clear(), (error) => object(wanted.filter, error));
 }
 
 function arrived() {
@@ -137,7 +164,11 @@ function showTime() {
   if (fanwire.state === 'open') showState('open');
 }
 
-function remember(filter) {
+// --- What is shown of it ---
+
+function remember({ topic, filter }) {
+  $('empty-topic').textContent = topic;
+  $('empty-command').textContent = `fanwire publish --url ${location.origin} --topic '${topic}' --key icao24 FILE.ndjson.gz`;
   const query = new URLSearchParams({ topic });
   if (filter) query.set('filter', filter);
   history.replaceState(null, '', `?${query.toString().replaceAll('%2F', '/')}`);
@@ -153,123 +184,79 @@ function showState(state, detail) {
   const texts = {
     connecting: 'connecting',
     open: replay.isLive ? (missed ? `live, ${countText(missed)} passed over` : 'live') : `past, ${replay.speed}×`,
-    waiting: `lost, again in ${((detail?.wait_ms ?? 0) / 1000).toFixed(1)} s`,
-    closed: `closed: ${detail?.reason || detail?.code || 'for good'}`,
+    waiting: `${detail?.cause === 'stopping' ? 'the server stops' : 'lost'}, again in ${durationText(detail?.wait_ms ?? 0)}`,
+    closed: `closed: ${closedText(detail ?? {})}`,
   };
-  $('state').dataset.state = state !== 'open' ? state : replay.isLive ? 'live' : 'past';
-  $('state-text').textContent = paused ? 'paused' : texts[state];
+  const shown = state !== 'open' ? state : replay.isLive ? 'live' : 'past';
+  const text = paused ? 'paused' : texts[state];
+  // A screen reader is told of changes, not of the same again.
+  if ($('state').dataset.state !== shown) $('state').dataset.state = shown;
+  if ($('state-text').textContent !== text) $('state-text').textContent = text;
 }
 
-// --- The figures ---
-
 async function figures() {
+  const began = performance.now();
   $('vehicles').textContent = countText(tracks.size);
-  $('lag').textContent = replay.isLive ? lagText(lag.drain()) : '–';
+  const lag_ms = replay.isLive ? lag.drain() : undefined;
+  $('lag').textContent = lagText(lag_ms);
   showTime();
-  $('empty').hidden = tracks.size > 0 || subscription?.state !== 'live' || Boolean($('filter').value);
-  if (document.hidden) return;
+  const isBlank = tracks.size === 0 && topics.size === 0;
+  $('empty').hidden = !isBlank || subscription?.state !== 'live' || Boolean($('filter').value);
   if (fanwire.state === 'open') {
     const asked = Date.now();
     fanwire.ping().then(({ time_us }) => lag.compare(asked, Date.now(), time_us), () => {});
   }
-  try {
-    const answer = await fetch('/metrics');
-    if (!answer.ok) throw new Error('figures are not for everyone here');
-    const page = await answer.text();
-    rate.take(sample(page, 'fanwire_events_total') ?? 0, performance.now());
-    $('rate').textContent = countText(rate.value);
-    $('total').textContent = countText(sample(page, 'fanwire_events_total'));
-    $('connections').textContent = countText(sample(page, 'fanwire_connections'));
-    painter.curve($('spark'), rate.curve);
-  } catch {
-    $('rate').textContent = $('total').textContent = $('connections').textContent = '–';
-  }
+  await panels.turn(lag_ms);
+  setTimeout(figures, Math.max(0, FIGURES_MS - (performance.now() - began)));
 }
-
-// --- The map ---
-
-let drawn = performance.now();
-let trailsDrawn = 0;
-let timeShown = 0;
 
 function frame(now) {
   requestAnimationFrame(frame);
-  if (paused) return;
-  tracks.advance(now, still.matches ? Infinity : now - drawn);
-  drawn = now;
-  if (!replay.isLive && now - timeShown >= TRAILS_MS) {
+  map.frame(now);
+  if (!paused && now - tailPainted >= TAIL_MS) {
+    tail.paint();
+    details.paint();
+    tailPainted = now;
+  }
+  if (!paused && !replay.isLive && now - timeShown >= CLOCK_MS) {
     showTime();
     timeShown = now;
   }
-  const moved = view.approach(boxFor(tracks.bounds()), still.matches ? 1 : 0.06);
-  if (moved) painter.ground();
-  if (moved || now - trailsDrawn >= TRAILS_MS) {
-    painter.trails(tracks);
-    trailsDrawn = now;
-  }
-  if (chosen && chosen.presence === 0) choose(undefined);
-  painter.vehicles(tracks, chosen);
-  if (chosen) placeTip();
-}
-
-function resize() {
-  view.resize(innerWidth, innerHeight);
-  painter.resize(innerWidth, innerHeight);
-  painter.ground();
-  painter.trails(tracks);
-  painter.vehicles(tracks, chosen);
-}
-
-function choose(vehicle) {
-  chosen = vehicle;
-  $('tip').hidden = !vehicle;
-  if (paused) painter.vehicles(tracks, chosen);
-  if (vehicle) placeTip();
-}
-
-function placeTip() {
-  const tip = $('tip');
-  const { callsign, key, altitude, speed, heading, climb } = chosen;
-  const name = document.createElement('b');
-  name.textContent = callsign ?? key ?? '';
-  const arrow = climb > 100 ? ' ↑' : climb < -100 ? ' ↓' : '';
-  const lines = [
-    callsign && key ? `\n${key}` : '',
-    altitude === undefined ? '' : `\n${countText(altitude)} ft${arrow}`,
-    speed === undefined ? '' : `\n${Math.round(speed)} kt, ${String(Math.round(heading) % 360).padStart(3, '0')}°`,
-  ];
-  tip.replaceChildren(name, lines.join(''));
-  tip.style.borderColor = painter.shades[shadeOf(altitude)];
-  const left = Math.min(view.x(chosen.x) + 18, innerWidth - tip.offsetWidth - 8);
-  const top = Math.min(view.y(chosen.y) + 12, innerHeight - tip.offsetHeight - 8);
-  tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
-}
-
-function nearest(x, y) {
-  let best;
-  let closest = REACH;
-  for (const vehicle of tracks) {
-    const distance = Math.hypot(view.x(vehicle.x) - x, view.y(vehicle.y) - y);
-    if (distance < closest) [best, closest] = [vehicle, distance];
-  }
-  return best;
 }
 
 // --- What people do ---
 
 function listen() {
-  addEventListener('resize', resize);
+  addEventListener('resize', () => panels.resize());
   matchMedia('(prefers-color-scheme: light)').addEventListener('change', () => {
-    painter.restyle();
-    $('ramp').style.background = `linear-gradient(90deg, ${painter.shades.join(', ')})`;
-    resize();
+    map.restyle();
+    panels.restyle();
   });
-  $('sky').addEventListener('pointermove', (event) => choose(nearest(event.clientX, event.clientY)));
-  $('sky').addEventListener('pointerleave', () => choose(undefined));
-  $('sky').addEventListener('keydown', walk);
+  map.onpick = (vehicle) => details.show(vehicle, fanwire);
+  map.ondrawn = (corners) => {
+    if (corners) applyClause(polygonClause(corners, tracks.names));
+    else map.area = areaOf(wanted.filter);
+  };
+  $('area-view').addEventListener('click', () => applyClause(boxClause(map.seen, tracks.names)));
+  $('area-clear').addEventListener('click', () => applyClause(undefined));
+  $('details-close').addEventListener('click', () => {
+    details.close();
+    $('sky').focus();
+  });
+  $('details').addEventListener('keydown', (event) => event.key === 'Escape' && $('details-close').click());
+  $('hold').addEventListener('click', () => {
+    tail.isHeld = !tail.isHeld;
+    $('hold').setAttribute('aria-pressed', String(tail.isHeld));
+  });
   $('pause').addEventListener('click', pause);
   $('live').addEventListener('click', () => goTo(0));
   for (const button of $('speeds').children) button.addEventListener('click', () => setSpeed(Number(button.dataset.speed)));
+  listenToSlider();
+  listenToWishes();
+  listenToAccess();
+}
+
+function listenToSlider() {
   let sliding;
   $('slider').addEventListener('input', () => {
     isSliding = true;
@@ -279,8 +266,11 @@ function listen() {
       goTo(-Number($('slider').value));
     }, SLIDE_WAIT_MS);
   });
+}
+
+function listenToWishes() {
   addEventListener('keydown', (event) => {
-    if (event.code !== 'Space' || event.target.closest?.('input, button')) return;
+    if (event.code !== 'Space' || event.target.closest?.('input, button, a, dialog, [tabindex]:not(canvas)')) return;
     event.preventDefault();
     pause();
   });
@@ -296,25 +286,41 @@ function listen() {
   });
 }
 
-function applyWishes() {
-  const filter = $('filter').value.trim();
-  const other = $('topic').value.trim();
-  if (other && other !== topic) {
-    location.search = new URLSearchParams(filter ? { topic: other, filter } : { topic: other }).toString();
-  } else if (filter !== wanted) {
-    subscribe(filter);
-  }
+function listenToAccess() {
+  const open = () => {
+    // It says what was chosen last, also to whoever leaves it by Escape.
+    $('access-dialog').returnValue = '';
+    $('access-dialog').showModal();
+  };
+  $('access').addEventListener('click', open);
+  $('access-dialog').addEventListener('close', () => {
+    if ($('access-dialog').returnValue !== 'use') return;
+    $('access-fault').textContent = '';
+    operator.show($('access-secret').value);
+    connect($('access-token').value.trim() || undefined);
+  });
+  operator.onrefused = (message) => {
+    $('access-fault').textContent = `The admin secret is not taken: ${message}`;
+    open();
+  };
 }
 
-/** From one vehicle to the next, west to east or the other way. */
-function walk(event) {
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (event.key === 'Escape') choose(undefined);
-  if (!step) return;
-  event.preventDefault();
-  const eastward = [...tracks].sort((a, b) => a.x - b.x);
-  const at = chosen ? eastward.indexOf(chosen) : step > 0 ? -1 : 0;
-  choose(eastward[(at + step + eastward.length) % eastward.length]);
+/** An area that was drawn is part of the filter; undefined: no longer. */
+function applyClause(clause) {
+  $('filter').value = withClause($('filter').value, clause);
+  applyWishes();
+}
+
+function applyWishes() {
+  const filter = $('filter').value.trim();
+  const topic = $('topic').value.trim() || wanted.topic;
+  if (topic !== wanted.topic || filter !== wanted.filter) subscribe({ topic, filter });
+}
+
+/** Goes to another topic. */
+function show(topic) {
+  $('topic').value = topic;
+  applyWishes();
 }
 
 function pause() {
@@ -327,9 +333,11 @@ function pause() {
 
 /** Whether the picture stands still. */
 function freeze(isFrozen) {
-  paused = isFrozen;
-  if (!isFrozen) replay.pause(false);
+  paused = map.isFrozen = isFrozen;
+  if (!isFrozen) {
+    replay.pause(false);
+    map.thaw(performance.now());
+  }
   $('pause').setAttribute('aria-pressed', String(paused));
-  drawn = performance.now();
   showState(fanwire.state);
 }

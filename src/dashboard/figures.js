@@ -1,38 +1,6 @@
-// The figures: the server's own, as it publishes them for everybody, and how late what we hear is.
+// Figures as people read them, and how late what we hear is.
 //
 // Pure: texts and times in, numbers and texts out.
-
-/** Seconds of the little curve. */
-const CURVE_POINTS = 60;
-
-/** One sample of the metrics page, added up over its labels; undefined if it is not there. */
-export function sample(page, name) {
-  let sum;
-  for (const line of page.split('\n')) {
-    if (!line.startsWith(name)) continue;
-    const rest = line.slice(name.length);
-    const value = /^(?:\{[^}]*\})? ([0-9.eE+-]+)/.exec(rest)?.[1];
-    if (value !== undefined) sum = (sum ?? 0) + Number(value);
-  }
-  return sum;
-}
-
-/** A count that only rises, and how fast. */
-export class Rate {
-  #last;
-  curve = [];
-  value;
-
-  /** Takes the count at a moment; a count that fell is a server that restarted. */
-  take(count, now) {
-    if (this.#last && count >= this.#last.count && now > this.#last.now) {
-      this.value = ((count - this.#last.count) * 1000) / (now - this.#last.now);
-      this.curve.push(this.value);
-      if (this.curve.length > CURVE_POINTS) this.curve.shift();
-    }
-    this.#last = { count, now };
-  }
-}
 
 /** How long events are under way, by the server's clock. */
 export class Lag {

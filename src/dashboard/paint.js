@@ -1,9 +1,9 @@
 // Drawing: the ground, the trails and the vehicles, each on a canvas of its own.
 //
 // The ground is drawn when the view moves, trails ten times a second, vehicles every frame from sprites that were drawn once for each
-// colour and heading: 2,000 of them are 2,000 copies. Knows no protocol.
+// colour and heading: 2,000 of them are 2,000 copies. What a frame draws has bounds: points of trails, and sprites that are new. Knows no protocol.
 
-import { SWITZERLAND } from './outline.js';
+import { EMPTY, isSeen, trace } from './land.js';
 import { graticuleStep } from './view.js';
 
 /** Steps of the altitude colours, the altitude of the last, and steps of headings. */
@@ -13,6 +13,14 @@ const HEADINGS = 48;
 /** Pixels of a vehicle's square, and where there are so many that they would hide each other. */
 const SPRITE = 26;
 const CROWD = { count: 600, sprite: 18 };
+/** Vehicles beyond which each is a dart: three corners in its colour's one path, where a sprite would be a copy each. */
+export const DARTS_FROM = 1_000;
+/** Pixels from a dart's middle to its tip and to its tail's corners, and the angle of those. */
+const DART = { tip: 6, tail: 4.5, spread: 2.5 };
+/** Points of all trails that are drawn at a time: in a crowd each trail is shorter. */
+export const TRAIL_POINTS_MAX = 8_000;
+/** Sprites that a frame makes: until its turn has come a vehicle is a dot. */
+export const SPRITES_FRAME_MAX = 40;
 
 /** The outline of an aircraft that flies up, in units of a tenth of its size. */
 const GLYPH = [
@@ -25,6 +33,10 @@ export class Painter {
   #ratio = 1;
   #theme;
   #sprites = [];
+  #made = 0;
+  #land = EMPTY;
+  /** Corners `[longitude, latitude]` of the area that is the filter, or is being drawn. */
+  area;
 
   constructor(canvases, view) {
     this.#canvases = canvases;
@@ -60,23 +72,43 @@ export class Painter {
     const { width, height } = this.#canvases.ground;
     context.fillStyle = this.#theme.ground;
     context.fillRect(0, 0, width / this.#ratio, height / this.#ratio);
+    const seen = this.#view.seen;
     context.beginPath();
-    for (let index = 0; index < SWITZERLAND.length; index += 2) {
-      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
-    }
-    context.closePath();
+    for (const land of this.#land.areas) if (isSeen(land, seen)) trace(context, land, this.#view);
     context.fillStyle = this.#theme.land;
-    context.fill();
+    context.fill('evenodd');
+    context.lineWidth = 1;
+    context.strokeStyle = this.#theme.border;
+    context.stroke();
     this.#graticule(context, width / this.#ratio, height / this.#ratio);
-    context.lineWidth = 1.5;
+    context.lineWidth = 1.25;
     context.lineJoin = 'round';
     context.strokeStyle = this.#theme.border;
     context.beginPath();
-    for (let index = 0; index < SWITZERLAND.length; index += 2) {
-      context.lineTo(this.#view.x(SWITZERLAND[index]), this.#view.y(SWITZERLAND[index + 1]));
-    }
-    context.closePath();
+    for (const border of this.#land.borders) if (isSeen(border, seen)) trace(context, border, this.#view);
     context.stroke();
+    this.#drawArea(context);
+  }
+
+  /** Takes the world that the ground shows. */
+  know(land) {
+    this.#land = land;
+  }
+
+  #drawArea(context) {
+    if (!this.area || this.area.length < 2) return;
+    context.beginPath();
+    this.area.forEach(([longitude, latitude]) => context.lineTo(this.#view.x(longitude), this.#view.y(latitude)));
+    context.closePath();
+    context.globalAlpha = 0.14;
+    context.fillStyle = this.#theme.accent;
+    context.fill();
+    context.globalAlpha = 1;
+    context.lineWidth = 1.5;
+    context.setLineDash([6, 4]);
+    context.strokeStyle = this.#theme.accent;
+    context.stroke();
+    context.setLineDash([]);
   }
 
   #graticule(context, width, height) {
@@ -108,12 +140,15 @@ export class Painter {
   trails(tracks) {
     const context = this.#clear(this.#canvases.trails);
     const paths = this.shades.map(() => new Path2D());
+    const most = Math.max(1, Math.floor(TRAIL_POINTS_MAX / Math.max(1, tracks.size)));
+    const seen = this.#view.seen;
     for (const vehicle of tracks) {
-      if (vehicle.presence < 0.2) continue;
+      if (vehicle.presence < 0.2 || !isNear(vehicle, seen)) continue;
       const path = paths[shadeOf(vehicle.altitude)];
       const { trail } = vehicle;
-      path.moveTo(this.#view.x(trail[0]), this.#view.y(trail[1]));
-      for (let index = 2; index < trail.length; index += 2) {
+      const from = Math.max(0, trail.length - 2 * most);
+      path.moveTo(this.#view.x(trail[from]), this.#view.y(trail[from + 1]));
+      for (let index = from + 2; index < trail.length; index += 2) {
         path.lineTo(this.#view.x(trail[index]), this.#view.y(trail[index + 1]));
       }
       path.lineTo(this.#view.x(vehicle.x), this.#view.y(vehicle.y));
@@ -131,15 +166,8 @@ export class Painter {
   /** The vehicles; `chosen` has a ring around it. */
   vehicles(tracks, chosen) {
     const context = this.#clear(this.#canvases.sky);
-    const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
-    for (const vehicle of tracks) {
-      const sprite = this.#sprite(shadeOf(vehicle.altitude), vehicle.heading);
-      context.globalAlpha = vehicle.presence;
-      const x = this.#view.x(vehicle.x) - size / 2;
-      const y = this.#view.y(vehicle.y) - size / 2;
-      context.drawImage(sprite, x, y, size, size);
-    }
-    context.globalAlpha = 1;
+    if (tracks.size > DARTS_FROM) this.#darts(context, tracks);
+    else this.#copies(context, tracks);
     if (!chosen) return;
     context.strokeStyle = this.#theme.text;
     context.lineWidth = 1.5;
@@ -148,27 +176,45 @@ export class Painter {
     context.stroke();
   }
 
-  /** The little curve of a rate. */
-  curve(canvas, points) {
-    const { clientWidth: width, clientHeight: height } = canvas;
-    canvas.width = width * this.#ratio;
-    canvas.height = height * this.#ratio;
-    if (points.length < 2) return;
-    const context = this.#clear(canvas);
-    const top = Math.max(...points, 1);
-    const x = (index) => (index / (points.length - 1)) * width;
-    const y = (value) => height - 2 - (value / top) * (height - 4);
-    context.beginPath();
-    points.forEach((value, index) => context.lineTo(x(index), y(value)));
-    context.strokeStyle = this.#theme.accent;
-    context.lineWidth = 1.5;
-    context.lineJoin = 'round';
-    context.stroke();
-    context.lineTo(width, height);
-    context.lineTo(0, height);
-    context.fillStyle = this.#theme.accent;
-    context.globalAlpha = 0.15;
-    context.fill();
+  /** A crowd: one path for each colour. */
+  #darts(context, tracks) {
+    const seen = this.#view.seen;
+    const shades = this.shades.map(() => []);
+    for (const vehicle of tracks) {
+      if (vehicle.presence > 0.3 && isNear(vehicle, seen)) shades[shadeOf(vehicle.altitude)].push(vehicle);
+    }
+    for (const [shade, vehicles] of shades.entries()) {
+      context.beginPath();
+      for (const { x: longitude, y: latitude, heading } of vehicles) {
+        const angle = (heading / 180) * Math.PI;
+        const [x, y] = [this.#view.x(longitude), this.#view.y(latitude)];
+        context.moveTo(x + DART.tip * Math.sin(angle), y - DART.tip * Math.cos(angle));
+        context.lineTo(x + DART.tail * Math.sin(angle + DART.spread), y - DART.tail * Math.cos(angle + DART.spread));
+        context.lineTo(x + DART.tail * Math.sin(angle - DART.spread), y - DART.tail * Math.cos(angle - DART.spread));
+      }
+      context.fillStyle = this.shades[shade];
+      context.fill();
+    }
+  }
+
+  #copies(context, tracks) {
+    const size = tracks.size > CROWD.count ? CROWD.sprite : SPRITE;
+    const seen = this.#view.seen;
+    this.#made = 0;
+    for (const vehicle of tracks) {
+      if (!isNear(vehicle, seen)) continue;
+      const shade = shadeOf(vehicle.altitude);
+      const sprite = this.#sprite(shade, vehicle.heading);
+      context.globalAlpha = vehicle.presence;
+      const [x, y] = [this.#view.x(vehicle.x), this.#view.y(vehicle.y)];
+      if (sprite) {
+        context.drawImage(sprite, x - size / 2, y - size / 2, size, size);
+      } else {
+        context.fillStyle = this.shades[shade];
+        context.fillRect(x - 2, y - 2, 4, 4);
+      }
+    }
+    context.globalAlpha = 1;
   }
 
   #clear(canvas) {
@@ -181,7 +227,11 @@ export class Painter {
   #sprite(shadeIndex, heading) {
     const turn = ((Math.round((heading / 360) * HEADINGS) % HEADINGS) + HEADINGS) % HEADINGS;
     const index = shadeIndex * HEADINGS + turn;
-    return (this.#sprites[index] ??= this.#draw(this.shades[shadeIndex], (turn / HEADINGS) * 2 * Math.PI));
+    const known = this.#sprites[index];
+    if (known || this.#made >= SPRITES_FRAME_MAX) return known;
+    this.#made += 1;
+    this.#sprites[index] = this.#draw(this.shades[shadeIndex], (turn / HEADINGS) * 2 * Math.PI);
+    return this.#sprites[index];
   }
 
   #draw(color, angle) {
@@ -202,6 +252,12 @@ export class Painter {
     context.fill();
     return sprite;
   }
+}
+
+/** Whether something is on the screen, or just beside it. */
+function isNear({ x, y }, { west, east, south, north }) {
+  const [across, up] = [(east - west) / 20, (north - south) / 20];
+  return x >= west - across && x <= east + across && y >= south - up && y <= north + up;
 }
 
 export function shadeOf(altitude = 0) {

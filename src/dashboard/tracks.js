@@ -17,9 +17,17 @@ const JUMP_DEGREES = 0.6;
 /** How far a prediction may reach, and the time in which an error of it is smoothed away by two thirds. */
 const PREDICT_MS_MAX = 8_000;
 const SMOOTH_MS = 150;
+const LONGITUDES = ['longitude', 'lon', 'lng'];
+const LATITUDES = ['latitude', 'lat'];
 
 export class Tracks {
   #vehicles = new Map();
+  #names = ['latitude', 'longitude'];
+
+  /** What positions are called in payloads: of latitude and of longitude. */
+  get names() {
+    return this.#names;
+  }
 
   get size() {
     return this.#vehicles.size;
@@ -42,11 +50,15 @@ export class Tracks {
       return;
     }
     const report = reportOf(payload);
-    if (known && !known.leftAt) return move(known, report, now);
+    if (known && !known.leftAt) {
+      known.payload = payload;
+      return move(known, report, now);
+    }
     if (report.longitude === undefined) return;
+    this.#names = namesOf(payload);
     // The map keeps the order of insertion: the first is the one that was made first.
     if (this.#vehicles.size >= VEHICLES_MAX) this.#vehicles.delete(this.#vehicles.keys().next().value);
-    this.#vehicles.set(id, vehicleOf(id, key, report, now));
+    this.#vehicles.set(id, { ...vehicleOf(id, key, report, now), topic, payload });
   }
 
   /** Moves everything to this moment, and forgets what is gone. */
@@ -136,13 +148,19 @@ function presenceOf({ heardAt, leftAt }, now) {
   return silent <= 0 ? 1 : Math.max(0, 1 - silent / (FADE_MS.end - FADE_MS.begin));
 }
 
+/** The names of a position's members. */
+function namesOf(payload) {
+  const name = (names) => names.find((one) => Number.isFinite(payload[one]));
+  return [name(LATITUDES), name(LONGITUDES)];
+}
+
 /** The members that we know, by the names that people give them; undefined where there is no number. */
 function reportOf(payload = {}) {
   const number = (...names) => names.map((name) => payload[name]).find(Number.isFinite);
   const report = {
     callsign: [payload.callsign, payload.name].find((text) => typeof text === 'string' && text.trim())?.trim(),
-    longitude: number('longitude', 'lon', 'lng'),
-    latitude: number('latitude', 'lat'),
+    longitude: number(...LONGITUDES),
+    latitude: number(...LATITUDES),
     altitude: number('altitude', 'alt'),
     speed: number('groundspeed', 'speed'),
     heading: number('track', 'heading', 'course'),

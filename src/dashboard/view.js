@@ -7,6 +7,8 @@
 export const HOME = { west: 5.85, east: 10.6, south: 45.75, north: 47.9 };
 /** Degrees below which the view does not shrink. */
 const SPAN_MIN = 0.05;
+/** Degrees beyond which it does not grow. */
+const WORLD = 360;
 /** Share of the span that is left free around the data. */
 const MARGIN = 0.06;
 
@@ -30,6 +32,38 @@ export class View {
   resize(width, height) {
     this.#width = width;
     this.#height = height;
+    this.#lay();
+  }
+
+  /** What is to be seen, margins included. */
+  get seen() {
+    return { west: this.longitude(0), east: this.longitude(this.#width), south: this.latitude(this.#height), north: this.latitude(0) };
+  }
+
+  /** Zooms by a factor; the place at this pixel stays where it is. */
+  zoom(factor, x = this.#width / 2, y = this.#height / 2) {
+    const { west, east, south, north } = this.seen;
+    const share = Math.min(Math.max(1 / factor, SPAN_MIN / (north - south)), WORLD / Math.max(east - west, north - south));
+    const [longitude, latitude] = [this.longitude(x), this.latitude(y)];
+    this.#box = { west: longitude - (longitude - west) * share, east: longitude + (east - longitude) * share, south: latitude - (latitude - south) * share, north: latitude + (north - latitude) * share };
+    this.#settle();
+  }
+
+  /** Moves what is seen by so many pixels. */
+  pan(x, y) {
+    const [across, up] = [x / (this.#narrowing * this.scale), y / this.scale];
+    const { west, east, south, north } = this.seen;
+    this.#box = { west: west - across, east: east - across, south: south + up, north: north + up };
+    this.#settle();
+  }
+
+  /** The middle stays on the globe. */
+  #settle() {
+    const { west, east, south, north } = this.#box;
+    const [longitude, latitude] = [(west + east) / 2, (south + north) / 2];
+    const across = Math.max(-180, Math.min(180, longitude)) - longitude;
+    const up = Math.max(-80, Math.min(80, latitude)) - latitude;
+    this.#box = { west: west + across, east: east + across, south: south + up, north: north + up };
     this.#lay();
   }
 

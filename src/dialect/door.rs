@@ -53,7 +53,7 @@ pub struct Door {
     /// Where several dialects have the same path, on the listener that all share: the parameters of which a request has one if it means
     /// this door. Empty: every request does.
     pub told_by: &'static [&'static str],
-    /// What it is for, in one line of `docs/ROUTES.md`.
+    /// What the door is for, in one line of `docs/ROUTES.md`.
     pub purpose: &'static str,
 }
 
@@ -72,7 +72,7 @@ pub enum Path {
 }
 
 impl Path {
-    /// Whether it is one of the protocol's own listener only.
+    /// Whether the path is one of the protocol's own listener only.
     #[must_use]
     pub const fn is_own(self) -> bool {
         matches!(self, Self::Own(_) | Self::OwnRest)
@@ -253,7 +253,7 @@ pub enum NotOpened {
     Refused(Refusal),
     /// The dialect's own words, as JSON.
     Said { status: u16, body: Vec<u8> },
-    /// Its answer needs HTTP/1.1: 505.
+    /// The answer needs HTTP/1.1: 505.
     NeedsChunks,
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: what is appended is one valid JSON value.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::Deserializer;
@@ -51,8 +52,18 @@ pub type Members<'a> = Vec<(String, &'a RawValue)>;
 /// # Errors
 /// If `text` is not JSON, or not an object.
 pub fn members(text: &str) -> Result<Members<'_>, serde_json::Error> {
+    members_by(text)
+}
+
+/// The members of an object, with names of a type of the caller's: [`Word`] is not copied.
+///
+/// # Errors
+/// If `text` is not JSON, or not an object.
+pub fn members_by<'a, N: Deserialize<'a>>(
+    text: &'a str,
+) -> Result<Vec<(N, &'a RawValue)>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let members = json.deserialize_map(MembersVisitor)?;
+    let members = json.deserialize_map(MembersVisitor(PhantomData))?;
     json.end().map(|()| members)
 }
 
@@ -79,10 +90,10 @@ pub fn key_text_of(value: &RawValue) -> Option<Result<String, NotText>> {
     is_string.then(|| serde_json::from_str(value.get()).map_err(|_| NotText))
 }
 
-struct MembersVisitor;
+struct MembersVisitor<N>(PhantomData<N>);
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de, N: Deserialize<'de>> Visitor<'de> for MembersVisitor<N> {
+    type Value = Vec<(N, &'de RawValue)>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a JSON object")
@@ -90,8 +101,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(8);
-        while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-            members.push((name, value));
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
         }
         Ok(members)
     }

@@ -41,9 +41,9 @@ pub enum Takes {
 /// Why a body is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTaken {
-    /// It is encoded as a whole.
+    /// The body is encoded as a whole.
     Encoded { coding: Box<str> },
-    /// It is of another type, or, if that is empty, does not say of which.
+    /// The body is of another type, or, if that is empty, does not say of which.
     OtherType { said: Box<str>, taken: &'static [&'static MediaType] },
 }
 

@@ -75,7 +75,7 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// It was taken, and its publisher did not want to know where to.
+    /// The event was taken, and its publisher did not want to know where to.
     pub const NOT_SAID: Self = Self { offset: 0, time_us: 0 };
 
     /// What a publisher is told that wants an acknowledgement of a kind.
@@ -91,7 +91,7 @@ impl Placed {
 /// Some of a connection's subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subs<'a> {
-    /// All of them, in the order in which they were made.
+    /// All subscriptions of the connection, in the order in which they were made.
     pub of: &'a [Arc<Subscription>],
     /// What their subscriber calls them, in the same order; `None`: what stands in them.
     pub names: Option<&'a [SubId]>,
@@ -222,7 +222,7 @@ pub enum RefusalCode {
     DiskFull,
     /// The store does not answer, or is gone.
     Unavailable,
-    /// It was to be stored, and nothing of its topic is.
+    /// The event was to be stored, and nothing of its topic is.
     NotDurable,
     RateLimited,
     Forbidden,
@@ -230,7 +230,7 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
-    /// All of them, each once.
+    /// All codes, each once.
     pub const ALL: [Self; 19] = [
         Self::BadJson,
         Self::UnknownType,
@@ -253,7 +253,7 @@ impl RefusalCode {
         Self::ShuttingDown,
     ];
 
-    /// Its word in figures: as on the wire, but that a full disk is told from a full server.
+    /// The code's word in figures: as on the wire, but that a full disk is told from a full server.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -262,7 +262,7 @@ impl RefusalCode {
         }
     }
 
-    /// Its word on the wire.
+    /// The code's word on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -69,13 +69,13 @@ pub struct ByTopic {
 pub struct Guest {
     /// As part of a sentence: `peat-node's dialect`.
     pub called: &'static str,
-    /// Where its origin listens, as a sentence without a full stop.
+    /// Where the dialect's origin listens, as a sentence without a full stop.
     pub origin: &'static str,
     /// What deletes are told as if that is switched on, in a dialect that has no word for them. `None`: it has one.
     pub deletes_as: Option<&'static str>,
     /// What a secret is for that all its clients share, in whole sentences. `None`: it knows of none.
     pub secret: Option<&'static str>,
-    /// What its clients' messages are published under in a protocol that carries publications, as its origin has it. `None`: they are not published.
+    /// What clients' messages are published under in a protocol that carries publications, as its origin has it. `None`: they are not published.
     pub published_under: Option<&'static str>,
 }
 
@@ -85,7 +85,7 @@ pub struct Setting {
     pub name: &'static str,
     pub takes: SettingTakes,
     pub default: u64,
-    /// What it means, in whole sentences.
+    /// What the setting means, in whole sentences.
     pub doc: &'static str,
 }
 
@@ -151,11 +151,11 @@ pub struct Told {
     pub number: u16,
     /// The quality of service, if it has a number.
     pub qos: u8,
-    /// It was sent under this number before.
+    /// The message was sent under this number before.
     pub is_again: bool,
-    /// It is of the past.
+    /// The event is of the past.
     pub is_past: bool,
-    /// When it is told, in microseconds since 1970; 0: as it is ordered.
+    /// When the event is told, in microseconds since 1970; 0: as it is ordered.
     pub now_us: u64,
 }
 
@@ -238,7 +238,7 @@ impl DialectId {
         Self(dialect)
     }
 
-    /// How it writes.
+    /// How the dialect writes.
     #[must_use]
     pub const fn speaker(self) -> &'static Dialect {
         self.0
@@ -281,9 +281,9 @@ pub struct Manners {
     pub flood: &'static str,
     /// Whether what a client says behind a subscription to the present is heard only once that is live.
     pub hears_once_live: bool,
-    /// Whether it has a word for when a client is to come back; if not, clients are closed one after the other when the server stops.
+    /// Whether the dialect has a word for when a client is to come back; if not, clients are closed one after the other when the server stops.
     pub says_reconnect: bool,
-    /// Whether it has a word for which other server a client is to go to: then it is closed with 4011, or for good with 4012, and the server's name as the reason.
+    /// Whether the dialect has a word for which other server a client is to go to: then it is closed with 4011, or for good with 4012, and the server's name as the reason.
     pub says_elsewhere: bool,
 }
 
@@ -293,11 +293,11 @@ pub const FLOOD: &str = "messages_per_s: too many messages in a second";
 /// What becomes of a client that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
-    /// It is pinged, and closed with 1011 if it does not answer that either.
+    /// The connection is pinged, and closed with 1011 if it does not answer that either.
     Pinged,
-    /// It is closed with 1000 after as many seconds as this setting of the protocol says.
+    /// The connection is closed with 1000 after as many seconds as this setting of the protocol says.
     Closed { after_s: &'static str },
-    /// It is closed with 1000 after as many seconds as it has agreed to (`Step::Silence`).
+    /// The connection is closed with 1000 after as many seconds as it has agreed to (`Step::Silence`).
     Agreed,
 }
 

@@ -42,7 +42,7 @@ pub enum Next {
 pub enum Tells {
     /// What this wants; `None`: nothing, for as long as its client likes.
     Wish(Option<Wish>),
-    /// That it ends, in this message.
+    /// The stream ends, with this message.
     End(Box<[u8]>),
 }
 
@@ -94,7 +94,7 @@ impl Response {
         if matches!(status, 429 | 503 | 507) { response.with_retry() } else { response }
     }
 
-    /// The same, and when to try again.
+    /// The response, with the time after which to try again.
     #[must_use]
     pub fn with_retry(self) -> Self {
         Self { headers: vec![("retry-after", RETRY_AFTER_S.to_string())], ..self }

@@ -35,11 +35,11 @@ pub struct Subscription {
     pub leave: bool,
     /// It is told which request of its publisher's an event belongs to, where that is known and its dialect has a word for it.
     pub trace: bool,
-    /// What its subscriber wants of each message, in a dialect that tells events in packets.
+    /// What the subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
     /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
     pub told_in: Option<DialectId>,
-    /// What its subscriber's tokens force on it, besides what `filter` says of them.
+    /// What the subscriber's tokens force on the subscription, besides what `filter` says of them.
     pub forced: Forced,
 }
 
@@ -48,7 +48,7 @@ pub struct Subscription {
 pub struct Delivery {
     /// The highest quality of service: 0, 1 or 2.
     pub qos: u8,
-    /// Whether it is told of each event that it was published to be retained.
+    /// Whether the subscriber is told of each event that it was published to be retained.
     pub retain_as_published: bool,
     /// What the subscriber calls the subscription, to be said with each of its events.
     pub number: Option<NonZeroU32>,
@@ -140,7 +140,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// The same, called otherwise.
+    /// The subscription under another id.
     #[must_use]
     pub fn called(&self, id: &SubId) -> Self {
         Self { id: Arc::clone(id), ..self.clone() }
@@ -166,7 +166,7 @@ impl Subscription {
         (trace, delivery, forced, told_in).hash(hasher);
     }
 
-    /// Whether it is not for an event because of who published that.
+    /// Whether the subscription is not for an event because of who published that.
     #[must_use]
     pub fn excludes(&self, event: &Event) -> bool {
         self.delivery.without != 0 && self.delivery.without == event.publisher()

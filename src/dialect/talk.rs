@@ -51,11 +51,11 @@ pub trait Talk: fmt::Debug + Send {
 /// What of a conversation outlasts its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// What it needs to go on; only its dialect reads that.
+    /// What the session needs to go on; only its dialect reads that.
     pub words: Box<[u8]>,
     /// Seconds for which it is kept.
     pub lasts_s: u32,
-    /// Its client knows that it began. One that does not may have had another before, and would take this one for that: nobody goes on from it.
+    /// The client knows that the session began. A client that does not may have had another session before, and would take this one for that: nobody goes on from this one.
     pub is_met: bool,
 }
 
@@ -106,9 +106,9 @@ pub enum Said<'a> {
 pub enum NoPacket {
     /// None begins so.
     Malformed,
-    /// It is longer than this server takes.
+    /// The packet is longer than this server takes.
     TooLong,
-    /// It came as text, on a WebSocket whose packets are binary.
+    /// The packet came as text, on a WebSocket whose packets are binary.
     Text,
 }
 
@@ -266,7 +266,7 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
     pub subscription: Arc<Subscription>,
-    /// What it is told of the past, be it new or running.
+    /// What the subscription is told of the past, be it new or running.
     pub since: Since,
     /// At which pace of its own time; `None`: as fast as it can be told. Only of a [`Since::is_place_in_time`].
     pub playback: Option<Playback>,

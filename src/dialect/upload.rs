@@ -41,7 +41,7 @@ pub trait FindFields {
     /// If it is not one JSON object.
     fn find(&mut self, payload: &[u8]) -> Result<Fields, PayloadError>;
 
-    /// The same, and the text of the member that holds the key.
+    /// Finds the fields of a payload, and the text of the member that holds the key.
     ///
     /// # Errors
     /// If it is not one JSON object.

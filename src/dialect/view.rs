@@ -22,13 +22,13 @@ use crate::tables::Table;
 pub struct View {
     /// What `all` means, and beyond which nothing is seen.
     pub topics: Vec<TopicPattern>,
-    /// How it calls them. Shared with the filters that look at names.
+    /// How the dialect calls them. Shared with the filters that look at names.
     pub naming: Arc<Naming>,
     /// Whether deletes are seen, in dialects that have no word for them.
     pub deletes: bool,
-    /// What its clients have to know. `None`: nothing.
+    /// What clients of the dialect have to know. `None`: nothing.
     pub secret: Option<Arc<Secret>>,
-    /// What its clients' messages are published under; empty: they are not.
+    /// What clients' messages are published under; empty: they are not.
     pub published_under: Arc<str>,
 }
 
@@ -126,7 +126,7 @@ impl FromIterator<(&'static Protocol, View, Vec<u64>)> for Views {
 }
 
 impl Views {
-    /// These protocols, with nothing set.
+    /// The views of these protocols, with nothing set.
     #[must_use]
     pub fn new(protocols: &[&'static Protocol]) -> Self {
         let default = |protocol: &&'static Protocol| {

@@ -3,19 +3,19 @@
 /// What an acknowledgement says. Each says more than the one before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ack {
-    /// That the event is on its way to its home, and no more: it may still be refused in silence.
+    /// The publisher is told that the event is on its way to its home, and no more: the event may still be refused in silence.
     None,
-    /// That it has its place in its topic. Of a durable topic that is final only once it is stored, so there it says that, too.
+    /// The publisher is told that the event has its place in its topic. Of a durable topic the place is final only once the event is stored, so there the answer says that, too.
     #[default]
     Ordered,
-    /// That it survives the end of the process.
+    /// The publisher is told that the event survives the end of the process.
     Stored,
-    /// That it survives the loss of power.
+    /// The publisher is told that the event survives the loss of power.
     Durable,
 }
 
 impl Ack {
-    /// All of them, weakest first.
+    /// All acknowledgements, weakest first.
     pub const ALL: [Self; 4] = [Self::None, Self::Ordered, Self::Stored, Self::Durable];
 
     /// The word for it on the wire.

@@ -16,7 +16,7 @@ use crate::event::Interest;
 use crate::event::Number;
 use crate::event::finder::Finder;
 use crate::event::finder::Found;
-use crate::event::finder::Kept;
+use crate::event::finder::FoundValue;
 use crate::event::finder::node_count;
 use crate::event::finder::push_canonical;
 use crate::event::interest::Sought;
@@ -99,16 +99,16 @@ impl Fields {
         size_of_val(&*self.found) + self.text.len() + self.sought.weight_bytes()
     }
 
-    fn value(&self, kept: Kept) -> Value<'_> {
+    fn value(&self, kept: FoundValue) -> Value<'_> {
         let text =
             |start: u32, end: u32| self.text.get(start as usize..end as usize).unwrap_or_default();
         match kept {
-            Kept::Null => Value::Null,
-            Kept::Bool(value) => Value::Bool(value),
-            Kept::Number(value) => Value::Number(value),
-            Kept::Text { start, end } => Value::Text(text(start, end)),
-            Kept::Other => Value::Other,
-            Kept::Json { start, end } => Value::Json(text(start, end)),
+            FoundValue::Null => Value::Null,
+            FoundValue::Bool(value) => Value::Bool(value),
+            FoundValue::Number(value) => Value::Number(value),
+            FoundValue::Text { start, end } => Value::Text(text(start, end)),
+            FoundValue::Other => Value::Other,
+            FoundValue::Json { start, end } => Value::Json(text(start, end)),
         }
     }
 }

@@ -16,12 +16,12 @@ use crate::event::json;
 pub(super) struct Found {
     /// The path's place in the interest.
     pub(super) path: u32,
-    pub(super) value: Kept,
+    pub(super) value: FoundValue,
 }
 
 /// A value whose text stands elsewhere, from here to there.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kept {
+pub(super) enum FoundValue {
     Null,
     Bool(bool),
     Number(Number),
@@ -128,29 +128,29 @@ impl Finder {
         self.members.truncate(base);
     }
 
-    fn keep(&mut self, value: Node<'_>) -> Kept {
+    fn keep(&mut self, value: Node<'_>) -> FoundValue {
         match value {
-            Node::Static(StaticNode::Null) => Kept::Null,
-            Node::Static(StaticNode::Bool(value)) => Kept::Bool(value),
-            Node::Static(StaticNode::I64(value)) => Kept::Number(Number::from_i64(value)),
-            Node::Static(StaticNode::U64(value)) => Kept::Number(Number::from_u64(value)),
-            Node::Static(StaticNode::F64(value)) => Kept::Number(Number::from_f64(value)),
+            Node::Static(StaticNode::Null) => FoundValue::Null,
+            Node::Static(StaticNode::Bool(value)) => FoundValue::Bool(value),
+            Node::Static(StaticNode::I64(value)) => FoundValue::Number(Number::from_i64(value)),
+            Node::Static(StaticNode::U64(value)) => FoundValue::Number(Number::from_u64(value)),
+            Node::Static(StaticNode::F64(value)) => FoundValue::Number(Number::from_f64(value)),
             Node::String(text) => {
                 let (start, end) = self.keep_text(|kept| kept.push_str(text));
-                Kept::Text { start, end }
+                FoundValue::Text { start, end }
             }
-            Node::Object { .. } | Node::Array { .. } => Kept::Other,
+            Node::Object { .. } | Node::Array { .. } => FoundValue::Other,
         }
     }
 
-    fn keep_whole(&mut self, tape: &[Node<'_>], at: usize) -> Kept {
+    fn keep_whole(&mut self, tape: &[Node<'_>], at: usize) -> FoundValue {
         match tape.get(at) {
             Some(Node::Object { .. } | Node::Array { .. }) => {
                 let (start, end) = self.keep_text(|kept| push_canonical(tape, at, kept));
-                Kept::Json { start, end }
+                FoundValue::Json { start, end }
             }
             Some(value) => self.keep(*value),
-            None => Kept::Other,
+            None => FoundValue::Other,
         }
     }
 

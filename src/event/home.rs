@@ -15,7 +15,7 @@ use super::TopicPattern;
 pub struct HomeId(pub u16);
 
 impl HomeId {
-    /// Its place in a list of all homes.
+    /// The home's index in a list of all homes.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -39,7 +39,7 @@ impl HomeId {
         ShardId(self.0 % shard_count)
     }
 
-    /// Whether its topics are durable.
+    /// Whether the home's topics are durable.
     #[must_use]
     pub const fn is_durable(self, shard_count: u16) -> bool {
         self.0 >= shard_count
@@ -73,7 +73,7 @@ impl Homes {
         of_each * usize::from(self.shard_count)
     }
 
-    /// All of them.
+    /// All homes, in the order of their indices.
     pub fn all(&self) -> impl Iterator<Item = HomeId> + use<> {
         let count = u16::try_from(self.count()).expect("shards are far fewer");
         (0..count).map(HomeId)

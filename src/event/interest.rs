@@ -20,10 +20,10 @@ use crate::limits::PATH_STEPS_MAX;
 /// What a path does where it meets an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Arrays {
-    /// It goes through each element, so one path may find many values.
+    /// The path goes through each element, so one path may find many values.
     #[default]
     Through,
-    /// It does not enter one, and what it finds, array or object, is one value.
+    /// The path does not enter an array, and what it finds, array or object, is one value.
     Whole,
 }
 
@@ -94,7 +94,7 @@ impl FieldPath {
         size_of::<Self>() + 2 * text + self.steps.len() * (size_of::<Node>() + STEP_BYTES)
     }
 
-    /// What it does where it meets an array.
+    /// What the path does where it meets an array.
     #[must_use]
     pub const fn arrays(&self) -> Arrays {
         self.arrays
@@ -118,7 +118,7 @@ struct Wanted {
 pub struct Sought(Option<Weak<Wanted>>);
 
 impl Sought {
-    /// Whether it was this very interest.
+    /// Whether what was sought was this very interest.
     #[inline]
     #[must_use]
     pub fn is(&self, interest: &Interest) -> bool {
@@ -245,7 +245,7 @@ impl Interest {
         Self::of_sorted(paths.into_iter().take(INTEREST_PATHS_MAX).take_while(has_room))
     }
 
-    /// The same, or, if it is too large to be told to others, the part that `merged` leaves of it.
+    /// The interest, or, if it is too large to be told to others, the part that `merged` leaves of it.
     #[must_use]
     pub fn bounded(&self) -> Self {
         let bytes: usize = self.paths().iter().map(FieldPath::weight_bytes).sum();

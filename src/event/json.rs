@@ -14,7 +14,7 @@ use crate::limits::JSON_DEPTH_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonProblem {
     NotUtf8,
-    /// It ends before its value does.
+    /// The text ends before its value does.
     Unfinished,
     ValueExpected,
     /// A member's name, in double quotes.

@@ -13,7 +13,7 @@ pub struct Meta {
     pub publisher: u64,
     /// The quality of service that it was published with.
     pub qos: u8,
-    /// It is the state of its topic from then on.
+    /// The event is the state of its topic from then on.
     pub is_retained: bool,
     /// Seconds after which nobody is to be told of it any more.
     pub expiry_s: Option<u32>,

@@ -59,6 +59,7 @@ pub use text::Payload;
 pub use text::Text;
 pub use topic::Mark;
 pub use topic::TopicError;
+pub use topic::TopicKey;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
 pub use trace::TRACE_BYTES;
@@ -70,7 +71,7 @@ pub use trace::TraceContext;
 pub enum Op {
     /// The payload is the key's new state.
     Upsert,
-    /// The same of a key that was not there before: said by a table of a row that is new, never published. On the wire, and on disk, it is an upsert.
+    /// An upsert of a key that was not there before: said by a table of a row that is new, never published. On the wire, and on disk, it is an upsert.
     Create,
     /// The key is gone.
     Delete,
@@ -109,7 +110,7 @@ impl Op {
 pub struct ShardId(pub u16);
 
 impl ShardId {
-    /// Its place in a list of all shards.
+    /// The shard's index in a list of all shards.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -127,9 +128,9 @@ pub struct Draft {
     pub payload: Bytes,
     /// What live filters read of the payload, found when it was checked. Default: nothing was looked for.
     pub fields: Fields,
-    /// When its publisher is told that it was taken.
+    /// When the publisher is told that it was taken.
     pub ack: Ack,
-    /// What its publisher says of it besides.
+    /// What the publisher says of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
@@ -175,7 +176,7 @@ pub struct Event {
     pub offset: u64,
     /// The offset of the topic's event before it; 0: there was none. Nothing happened between the two, whatever their difference.
     pub previous: u64,
-    /// When it was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
+    /// When the event was ordered: microseconds since 1970-01-01 UTC, strictly ascending per home shard.
     pub time_us: u64,
     /// One JSON object, exactly as it was published.
     pub payload: Bytes,
@@ -184,30 +185,36 @@ pub struct Event {
     /// Of a delete, and of an event of the past that is the first news of its key for a reader that comes back: the last event of its key before it,
     /// where its home shard knows it, so that those who could see the key may know that it is gone. That event has none of its own.
     pub before: Option<Arc<Self>>,
-    /// What its publisher has said of it besides.
+    /// What the publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
 impl Event {
+    /// The key that it is about, which is one of its topic alone.
+    #[must_use]
+    pub fn topic_key(&self) -> TopicKey {
+        (self.topic.clone(), Arc::clone(&self.key))
+    }
+
     /// Who published it, as a hash; 0: nobody said so.
     #[must_use]
     pub fn publisher(&self) -> u64 {
         self.meta.as_ref().map_or(0, |meta| meta.publisher)
     }
 
-    /// Which request of its publisher's it belongs to, if that was said.
+    /// Which request of its publisher's the event belongs to, if that was said.
     #[must_use]
     pub fn trace(&self) -> Option<TraceContext> {
         self.meta.as_ref()?.trace
     }
 
-    /// Whether its time was over at a moment, in microseconds since 1970.
+    /// Whether the event's time was over at a moment, in microseconds since 1970.
     #[must_use]
     pub fn is_expired(&self, now_us: u64) -> bool {
         self.meta.as_ref().and_then(|meta| meta.left_s(self.time_us, now_us)) == Some(0)
     }
 
-    /// Whether it is sent in pieces, so that its payload lies in memory once however many are owed it.
+    /// Whether the event is sent in pieces, so that its payload lies in memory once however many are owed it.
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.payload.len() >= LARGE_BYTES

@@ -81,13 +81,13 @@ impl Number {
         (self.near.to_bits(), self.rest)
     }
 
-    /// Whether it was written with a fraction or an exponent, or has more than 64 bits.
+    /// Whether the number was written with a fraction or an exponent, or has more than 64 bits.
     #[must_use]
     pub const fn is_float(self) -> bool {
         self.float
     }
 
-    /// The same value, as the kind that most writers would choose: an integer where it is one of 64 bits.
+    /// The number as the kind that most writers would choose: an integer where its value is one of 64 bits.
     #[must_use]
     pub fn plain(self) -> Self {
         const BEYOND_U64: f64 = 18_446_744_073_709_551_616.0;

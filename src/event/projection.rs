@@ -18,10 +18,10 @@ use crate::limits::SUBSCRIPTION_FIELDS_MAX;
 
 /// The members that are kept: a tree of names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Projection(BTreeMap<Box<str>, Kept>);
+pub struct Projection(BTreeMap<Box<str>, Chosen>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Kept {
+enum Chosen {
     Whole,
     Some(Projection),
 }
@@ -63,12 +63,12 @@ impl Projection {
     /// Bytes that it takes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        let below = |kept: &Kept| match kept {
-            Kept::Whole => 0,
-            Kept::Some(projection) => projection.weight_bytes(),
+        let below = |kept: &Chosen| match kept {
+            Chosen::Whole => 0,
+            Chosen::Some(projection) => projection.weight_bytes(),
         };
         // The smallest tree has room for a dozen names.
-        let tree = 16 * size_of::<(Box<str>, Kept)>();
+        let tree = 16 * size_of::<(Box<str>, Chosen)>();
         tree + self.0.iter().map(|(name, kept)| tree / 4 + name.len() + below(kept)).sum::<usize>()
     }
 
@@ -101,12 +101,12 @@ impl Projection {
     fn keep(&mut self, steps: &[&str]) {
         let [step, rest @ ..] = steps else { return };
         if rest.is_empty() {
-            self.0.insert((*step).into(), Kept::Whole);
+            self.0.insert((*step).into(), Chosen::Whole);
             return;
         }
-        match self.0.entry((*step).into()).or_insert_with(|| Kept::Some(Self::default())) {
-            Kept::Whole => {}
-            Kept::Some(inner) => inner.keep(rest),
+        match self.0.entry((*step).into()).or_insert_with(|| Chosen::Some(Self::default())) {
+            Chosen::Whole => {}
+            Chosen::Some(inner) => inner.keep(rest),
         }
     }
 
@@ -116,12 +116,12 @@ impl Projection {
         let mut both = self.clone();
         for (name, kept) in &other.0 {
             match (both.0.get(name), kept) {
-                (Some(Kept::Whole), _) => {}
-                (Some(Kept::Some(ours)), Kept::Some(theirs)) => {
+                (Some(Chosen::Whole), _) => {}
+                (Some(Chosen::Some(ours)), Chosen::Some(theirs)) => {
                     let inner = ours.union(theirs);
-                    both.0.insert(name.clone(), Kept::Some(inner));
+                    both.0.insert(name.clone(), Chosen::Some(inner));
                 }
-                (None, _) | (_, Kept::Whole) => {
+                (None, _) | (_, Chosen::Whole) => {
                     both.0.insert(name.clone(), kept.clone());
                 }
             }
@@ -165,9 +165,9 @@ impl<'de> Visitor<'de> for Projecting<'_, '_> {
             };
             let value: &RawValue = map.next_value()?;
             let inner = match kept {
-                Kept::Whole => None,
-                Kept::Some(_) if !value.get().starts_with('{') => continue,
-                Kept::Some(inner) => Some(inner),
+                Chosen::Whole => None,
+                Chosen::Some(_) if !value.get().starts_with('{') => continue,
+                Chosen::Some(inner) => Some(inner),
             };
             if !std::mem::take(&mut is_first) {
                 out.bytes.push(b',');

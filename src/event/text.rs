@@ -32,7 +32,7 @@ pub struct Part {
 /// What a part is in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
-    /// Its bytes as they are.
+    /// The text's bytes as they are.
     Plain,
     /// A JSON string that holds it, quotes and escapes included.
     JsonString,
@@ -127,7 +127,7 @@ impl Text {
         }
     }
 
-    /// Its runs, in order; none is empty.
+    /// The text's runs, in order; none is empty.
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         let starts = std::iter::once(0).chain(self.parts.iter().map(|part| part.at));
         let ends = self.parts.iter().map(|part| part.at).chain([self.bytes.len()]);
@@ -146,7 +146,7 @@ impl Text {
         self.bytes.len() + self.parts.iter().map(|part| part.bytes.len()).sum::<usize>()
     }
 
-    /// Whether it is one run of bytes.
+    /// Whether the text is one run of bytes.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.parts.is_empty()

@@ -68,6 +68,9 @@ impl std::error::Error for TopicError {}
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
+/// A key and its topic: what of which only the newest event is the last one.
+pub type TopicKey = (TopicName, Arc<str>);
+
 impl TopicName {
     /// Checks `text` and keeps a copy.
     ///
@@ -162,7 +165,7 @@ impl TopicPattern {
         }
     }
 
-    /// Whether it asks for this topic.
+    /// Whether the pattern asks for this topic.
     #[must_use]
     pub fn matches(&self, topic: &TopicName) -> bool {
         match self {

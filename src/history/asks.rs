@@ -55,7 +55,7 @@ pub enum NotNoted {
     Busy,
     /// The store stops, or has stopped.
     Closing,
-    /// It does not answer.
+    /// The store does not answer.
     Silent,
 }
 
@@ -73,7 +73,7 @@ pub struct Append {
     pub wants_sync: bool,
 }
 
-/// A wish to read a part of the past.
+/// A request to read a part of the past.
 #[derive(Debug)]
 pub struct PageAsk {
     /// Who asks, and where the answer goes.
@@ -131,11 +131,11 @@ pub enum Refusal {
     Full,
     /// The store has too much to do.
     Busy,
-    /// It stops.
+    /// The store stops.
     Closing,
 }
 
-/// What became of a wish to read.
+/// What became of a request to read.
 #[derive(Debug)]
 pub struct PageAnswer {
     pub ticket: u64,
@@ -149,7 +149,7 @@ pub enum Fault {
     Failed,
     /// More is asked for than the store takes on at once.
     Busy,
-    /// It stops.
+    /// The store stops.
     Closing,
 }
 
@@ -188,7 +188,7 @@ pub struct Lost {
     pub previous: u64,
     /// The offset of the last of them.
     pub last: u64,
-    /// Its stamp; where that is not known, one that lies before the topic's next event and not before the one before.
+    /// The last event's stamp, in microseconds since 1970; where that is not known, one that lies before the topic's next event and not before the one before.
     pub last_us: u64,
     pub why: Why,
 }
@@ -228,6 +228,6 @@ pub struct RestoredTopic {
     pub newest: u64,
     /// The greatest offset that anybody may have seen: the next one lies behind it. Greater than `newest` where events were lost.
     pub ceiling: u64,
-    /// Its newest event's stamp; where that is not known, any that lies after those of all of its events that can be read.
+    /// The newest event's stamp, in microseconds since 1970; where that is not known, any that lies after those of all of the topic's events that can be read.
     pub newest_us: u64,
 }

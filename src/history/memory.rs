@@ -14,10 +14,10 @@ use super::Read;
 use super::Retention;
 use super::merge::Stream;
 use super::page;
-use super::topic::Class;
 use super::topic::Gone;
 use super::topic::LAST_TOPIC_BYTES;
 use super::topic::Topic;
+use super::topic::TopicBudget;
 use super::topic::ring_weight;
 use super::topics::Topics;
 use crate::event::Event;
@@ -59,12 +59,12 @@ pub struct Memory {
 
 /// What a topic was before something changed.
 #[derive(Clone, Copy)]
-struct Before {
+struct TopicBefore {
     is_quiet: bool,
     is_lastless: bool,
 }
 
-impl Before {
+impl TopicBefore {
     fn of(topic: &Topic) -> Self {
         Self { is_quiet: topic.ring.is_empty(), is_lastless: topic.last.is_empty() }
     }
@@ -93,9 +93,9 @@ impl Memory {
     }
 
     /// Keeps up what depends on whether a topic has events and last events.
-    fn settle(&mut self, index: u32, before: Before) {
+    fn settle(&mut self, index: u32, before: TopicBefore) {
         let topic = self.topics.at(index);
-        let now = Before::of(topic);
+        let now = TopicBefore::of(topic);
         let gone = topic.gone;
         if now.is_quiet != before.is_quiet && gone.evicted.offset > 0 {
             match now.is_quiet {
@@ -115,12 +115,12 @@ impl Memory {
             }
         }
         let (class, class_now) = (topic.class, topic.class_now());
-        if class == class_now && (class != Class::Idle || topic.is_listed) {
+        if class == class_now && (class != TopicBudget::Idle || topic.is_listed) {
             return;
         }
         let weight = topic.weight_bytes();
         topic.class = class_now;
-        if class_now == Class::Idle && !topic.is_listed {
+        if class_now == TopicBudget::Idle && !topic.is_listed {
             topic.is_listed = true;
             self.idle.push_back(index);
         }
@@ -128,11 +128,11 @@ impl Memory {
         *self.counter(class_now) += weight;
     }
 
-    const fn counter(&mut self, class: Class) -> &mut usize {
+    const fn counter(&mut self, class: TopicBudget) -> &mut usize {
         match class {
-            Class::History => &mut self.bytes,
-            Class::Last => &mut self.last_bytes,
-            Class::Idle => &mut self.idle_bytes,
+            TopicBudget::History => &mut self.bytes,
+            TopicBudget::Last => &mut self.last_bytes,
+            TopicBudget::Idle => &mut self.idle_bytes,
         }
     }
 
@@ -152,7 +152,7 @@ impl Memory {
 
     fn evict_oldest_of(&mut self, index: u32) {
         let topic = self.topics.at(index);
-        let before = Before::of(topic);
+        let before = TopicBefore::of(topic);
         let bytes = topic.evict_oldest();
         let is_empty = topic.ring.is_empty();
         self.gone.take(topic.gone);
@@ -165,7 +165,7 @@ impl Memory {
 
     fn evict_key_of(&mut self, index: u32) {
         let topic = self.topics.at(index);
-        let before = Before::of(topic);
+        let before = TopicBefore::of(topic);
         let bytes = topic.evict_key();
         let is_empty = topic.last.is_empty();
         self.gone.take(topic.gone);
@@ -236,7 +236,7 @@ impl Memory {
         while let Some(index) = self.idle.pop_front() {
             let topic = self.topics.at(index);
             topic.is_listed = false;
-            if topic.class == Class::Idle {
+            if topic.class == TopicBudget::Idle {
                 self.idle_bytes -= topic.weight_bytes();
                 let gone = topic.gone;
                 self.quiet.remove(&(gone.evicted.time_us, index));
@@ -337,7 +337,7 @@ impl Memory {
         if is_new && topic.gone.evicted.offset > 0 {
             self.quiet.insert((topic.gone.evicted.time_us, index));
         }
-        let before = Before::of(topic);
+        let before = TopicBefore::of(topic);
         self.last_bytes += topic.restore_last(event);
         self.keys += 1;
         self.last_order.push_back((index, event.time_us));
@@ -395,7 +395,7 @@ impl Memory {
     pub fn append(&mut self, event: &Arc<Event>) {
         let index = self.topic_index(&event.topic);
         let topic = self.topics.at(index);
-        let before = Before::of(topic);
+        let before = TopicBefore::of(topic);
         let keys = topic.key_count();
         let (came, went) = topic.push(event);
         self.keys = self.keys + topic.key_count() - keys;

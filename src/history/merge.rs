@@ -104,31 +104,31 @@ impl<'a> Stream<'a> {
 pub(super) struct Merge<'a> {
     streams: Vec<Stream<'a>>,
     /// The next step of each stream that has one, by its stamp.
-    next: BinaryHeap<Reverse<Next<'a>>>,
+    next: BinaryHeap<Reverse<NextStep<'a>>>,
 }
 
 #[derive(Clone, Copy)]
-struct Next<'a> {
+struct NextStep<'a> {
     time_us: u64,
     stream: usize,
     step: Step<'a>,
 }
 
-impl PartialEq for Next<'_> {
+impl PartialEq for NextStep<'_> {
     fn eq(&self, other: &Self) -> bool {
         (self.time_us, self.stream) == (other.time_us, other.stream)
     }
 }
 
-impl Eq for Next<'_> {}
+impl Eq for NextStep<'_> {}
 
-impl PartialOrd for Next<'_> {
+impl PartialOrd for NextStep<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Next<'_> {
+impl Ord for NextStep<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.time_us, self.stream).cmp(&(other.time_us, other.stream))
     }
@@ -141,7 +141,7 @@ impl<'a> Merge<'a> {
         }
         let first = streams.iter_mut().enumerate().filter_map(|(stream, steps)| {
             let (time_us, step) = steps.next()?;
-            Some(Reverse(Next { time_us, stream, step }))
+            Some(Reverse(NextStep { time_us, stream, step }))
         });
         let next = first.collect();
         Self { streams, next }
@@ -157,9 +157,11 @@ impl<'a> Iterator for Merge<'a> {
             return only.next();
         }
         let mut top = self.next.peek_mut()?;
-        let Reverse(Next { time_us, stream, step }) = *top;
+        let Reverse(NextStep { time_us, stream, step }) = *top;
         match self.streams[stream].next() {
-            Some((next_us, next)) => *top = Reverse(Next { time_us: next_us, stream, step: next }),
+            Some((next_us, next)) => {
+                *top = Reverse(NextStep { time_us: next_us, stream, step: next });
+            }
             None => {
                 std::collections::binary_heap::PeekMut::pop(top);
             }

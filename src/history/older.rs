@@ -27,12 +27,12 @@ use crate::position::Gap;
 use crate::position::GapReason;
 
 /// What is known of a topic that a read is about.
-struct Known<'a> {
+struct TopicAsked<'a> {
     /// `None`: all of them together.
     name: Option<&'a TopicName>,
     gone: Gone,
     ceiling: u64,
-    /// It has events here.
+    /// The topic itself, if it has events in memory.
     topic: Option<&'a Topic>,
 }
 
@@ -61,7 +61,7 @@ impl Memory {
 
     /// Of many topics: as if all of them were wanted.
     fn lacks_of_many(&self, read: &Read) -> Option<u64> {
-        let all = Known { name: None, gone: self.gone(), ceiling: u64::MAX, topic: None };
+        let all = TopicAsked { name: None, gone: self.gone(), ceiling: u64::MAX, topic: None };
         let unnamed = missing(&all, read).map(|missing| missing.upto.time_us);
         let Start::AfterOffsets { offsets, .. } = &read.start else { return unnamed };
         let named = offsets.iter().filter_map(|(name, _)| {
@@ -71,29 +71,32 @@ impl Memory {
         named.chain(unnamed).max()
     }
 
-    fn known_as<'a>(&'a self, name: &'a TopicName) -> Option<Known<'a>> {
+    fn known_as<'a>(&'a self, name: &'a TopicName) -> Option<TopicAsked<'a>> {
         let names = self.names();
         let ceiling = names.ceiling(name);
         match names.index_of(name).and_then(|index| names.find(index)) {
             Some(topic) => {
-                Some(Known { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) })
+                Some(TopicAsked { name: Some(name), gone: topic.gone, ceiling, topic: Some(topic) })
             }
-            None => {
-                Some(Known { name: Some(name), gone: names.left_by(name)?, ceiling, topic: None })
-            }
+            None => Some(TopicAsked {
+                name: Some(name),
+                gone: names.left_by(name)?,
+                ceiling,
+                topic: None,
+            }),
         }
     }
 
     /// The topics that a read is about; `None`: they are too many to look at.
-    fn known_of(&self, patterns: &[TopicPattern]) -> Option<Vec<Known<'_>>> {
+    fn known_of(&self, patterns: &[TopicPattern]) -> Option<Vec<TopicAsked<'_>>> {
         let selected = self.names().select(patterns)?;
-        let known = selected.known.into_iter().map(|topic| Known {
+        let known = selected.known.into_iter().map(|topic| TopicAsked {
             name: Some(&topic.name),
             gone: topic.gone,
             ceiling: topic.ceiling(),
             topic: Some(topic),
         });
-        let forgotten = selected.forgotten.into_iter().map(|left| Known {
+        let forgotten = selected.forgotten.into_iter().map(|left| TopicAsked {
             name: Some(&left.name),
             gone: left.gone,
             ceiling: left.gone.evicted.offset + left.gone.ahead,
@@ -229,8 +232,8 @@ impl Memory {
 }
 
 /// What memory lacks of a topic of what is asked for.
-fn missing<'a>(known: &Known<'a>, read: &Read) -> Option<Missing<'a>> {
-    let Known { name, gone, .. } = *known;
+fn missing<'a>(known: &TopicAsked<'a>, read: &Read) -> Option<Missing<'a>> {
+    let TopicAsked { name, gone, .. } = *known;
     let after_us = read.after_us;
     let (mut had, mut upto) = (0, gone.evicted);
     let begins_us = match &read.start {

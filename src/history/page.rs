@@ -28,7 +28,7 @@ use crate::position::Gap;
 use crate::position::GapReason;
 
 pub(super) fn read(memory: &Memory, read: &Read) -> Page {
-    let mut writer = Writer { memory, read, page: Page::default(), bytes: 0 };
+    let mut writer = PageWriter { memory, read, page: Page::default(), bytes: 0 };
     match read.start {
         Start::Now => return writer.page,
         Start::Last { deleted_after_us } => {
@@ -43,14 +43,14 @@ pub(super) fn read(memory: &Memory, read: &Read) -> Page {
 }
 
 /// A page that is being written.
-struct Writer<'a> {
+struct PageWriter<'a> {
     memory: &'a Memory,
     read: &'a Read,
     page: Page,
     bytes: usize,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> PageWriter<'a> {
     fn wants(&self, topic: &TopicName) -> bool {
         self.read.topics.iter().any(|pattern| pattern.matches(topic))
     }

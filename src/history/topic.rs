@@ -21,12 +21,12 @@ pub(super) struct Evicted {
 
 /// Which budget a topic itself is counted in: it lives as long as the greatest of what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// It has events.
+pub(super) enum TopicBudget {
+    /// The topic has events.
     History,
-    /// It has last events of keys, and no others.
+    /// The topic has last events of keys, and no others.
     Last,
-    /// It has nothing, and will be forgotten.
+    /// The topic has nothing, and will be forgotten.
     Idle,
 }
 
@@ -71,8 +71,8 @@ pub(super) struct Topic {
     pub(super) last: BTreeMap<u64, Arc<Event>>,
     keys: HashMap<Arc<str>, u64, foldhash::fast::RandomState>,
     /// Which budget it is counted in now.
-    pub(super) class: Class,
-    /// It stands in the list of those that may be forgotten.
+    pub(super) class: TopicBudget,
+    /// The topic stands in the list of those that may be forgotten.
     pub(super) is_listed: bool,
 }
 
@@ -103,7 +103,7 @@ impl Topic {
             base,
             last: BTreeMap::new(),
             keys: HashMap::default(),
-            class: Class::Idle,
+            class: TopicBudget::Idle,
             is_listed: false,
         }
     }
@@ -114,11 +114,11 @@ impl Topic {
     }
 
     /// Which budget it belongs to.
-    pub(super) fn class_now(&self) -> Class {
+    pub(super) fn class_now(&self) -> TopicBudget {
         match (self.ring.is_empty(), self.last.is_empty()) {
-            (false, _) => Class::History,
-            (true, false) => Class::Last,
-            (true, true) => Class::Idle,
+            (false, _) => TopicBudget::History,
+            (true, false) => TopicBudget::Last,
+            (true, true) => TopicBudget::Idle,
         }
     }
 

@@ -50,6 +50,8 @@ pub const REGEX_CACHE_BYTES_MAX: usize = 128 * 1024;
 pub const FILTER_COST_MAX: u64 = 64 * 1024;
 /// Steps that one connection's filters may take for one event, about 4 ms; at the limit the connection is closed with 1008.
 pub const FILTER_EVENT_STEPS_MAX: u64 = 4_000_000;
+/// Bytes of a number in a payload that is looked at without a parse; of a longer one the parser says what it is.
+pub const GLANCE_NUMBER_BYTES_MAX: usize = 18;
 /// Steps that one connection's filters may take in one second, a 25th of a core; at the limit the connection is closed with 1008. A replay waits instead.
 pub const FILTER_SECOND_STEPS_MAX: u64 = 40_000_000;
 /// Steps that a refused filter takes of what its connection's filters may take in a second: as much as the dearest one that is taken, about a

@@ -74,7 +74,7 @@ impl ClauseRef {
         &self.clauses[self.which as usize]
     }
 
-    /// What it needs in one dimension, if anything.
+    /// What the clause needs in one dimension, if anything.
     pub(super) fn need(&self, dim: DimId) -> Option<&Need> {
         self.clause().needs.iter().find(|need| need.dim == dim)
     }

@@ -45,7 +45,7 @@ pub(super) enum View {
     Suffix(u8),
     /// Any three bytes in a row of texts, to be equal to.
     Gram,
-    /// The same of lower-cased texts.
+    /// Any three bytes in a row of lower-cased texts, to be equal to.
     GramFolded,
 }
 

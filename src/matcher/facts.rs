@@ -44,7 +44,7 @@ pub(super) struct Slots {
     /// By slot: its source and how many filters read it; `None` where a number is free.
     used: Vec<Option<(Source, u32)>>,
     free: Vec<SlotId>,
-    /// Those that read what somebody calls the topic: few, one for each view.
+    /// Slots that read what somebody calls the topic: few, one for each view.
     named: Vec<SlotId>,
     /// By position: its latitudes and longitudes, and how many filters ask for it. Numbers of forgotten ones (0) are used again.
     positions: Vec<(SlotId, SlotId, u32)>,
@@ -65,7 +65,7 @@ struct Reading {
     interest: Interest,
     /// By place in the interest: the slots that read it, and as which of their alternatives.
     uses: Vec<Vec<(SlotId, u32)>>,
-    /// Whether it has every path that a slot reads.
+    /// Whether the event has every path that a slot reads.
     is_complete: bool,
 }
 
@@ -208,7 +208,7 @@ impl Slots {
 #[derive(Debug, Default)]
 pub(super) struct Facts<'a> {
     values: Vec<Value<'a>>,
-    spans: Vec<Span>,
+    spans: Vec<ValueSpan>,
     /// The slots that have values.
     filled: Vec<SlotId>,
     /// Where the event is, by position: from here to there in the list of places.
@@ -230,17 +230,17 @@ pub(super) struct Own {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct ValueSpan {
     start: u32,
     end: u32,
-    /// Which of its source's alternatives it comes from.
+    /// Which alternative of its source the value comes from.
     alternative: u32,
 }
 
 /// Bytes of an event that may have many values, or long ones.
 const LARGE_BYTES_MIN: usize = 512;
 
-const NO_SPAN: Span = Span { start: 0, end: 0, alternative: u32::MAX };
+const NO_SPAN: ValueSpan = ValueSpan { start: 0, end: 0, alternative: u32::MAX };
 
 impl<'a> Facts<'a> {
     /// Empty, with the memory of another that has served.
@@ -372,7 +372,7 @@ impl<'a> Facts<'a> {
             self.filled.push(slot);
         }
         if alternative < span.alternative {
-            *span = Span { start: bound(start), end: bound(self.values.len()), alternative };
+            *span = ValueSpan { start: bound(start), end: bound(self.values.len()), alternative };
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Groups: the wishes that want the same events of the same topics.
+//! Groups: the subscriptions that want the same events of the same topics.
 //!
 //! Invariant: a group has at least one member, and each member knows its place in it. Never evaluates.
 
@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::matcher::WishId;
-use crate::matcher::live::FilterId;
+use crate::matcher::SubscriptionIndex;
+use crate::matcher::known_filters::FilterId;
 use crate::matcher::topics::SubjectId;
 
-/// The wishes for one pattern with one filter, numbered densely; numbers of forgotten ones are used again.
+/// The subscriptions for one pattern with one filter, numbered densely; numbers of forgotten ones are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupId(pub(super) u32);
 
@@ -20,13 +20,13 @@ impl GroupId {
     }
 }
 
-/// One wish in a group.
+/// One subscription in a group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
-    pub(super) wish: WishId,
-    /// Which of the wish's topics the group is for.
+    pub(super) subscription: SubscriptionIndex,
+    /// Which of the subscription's topics the group is for.
     pub(super) topic: u32,
-    /// Whether the wish has this topic only: then no other group can tell it of the same event.
+    /// Whether the subscription has this topic only: then no other group can tell it of the same event.
     pub(super) is_sole: bool,
 }
 
@@ -89,7 +89,7 @@ impl Groups {
     pub(super) fn join(&mut self, group: GroupId, member: Member) -> u32 {
         let members = &mut self.wants[group.index()].members;
         members.push(member);
-        let count = u32::try_from(members.len()).expect("wishes are counted in 32 bits");
+        let count = u32::try_from(members.len()).expect("subscriptions are counted in 32 bits");
         self.candidates[group.index()].member_count = count;
         count - 1
     }

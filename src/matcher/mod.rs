@@ -2,7 +2,7 @@
 //!
 //! Topics first: each pattern that matches leads to those who want all of its events, and to a tree of the filters of those who
 //! want some. The tree names candidates, whose filters are then evaluated, each distinct one once. Equal filters, however
-//! written, are one filter with many wishes. Invariants: what is inserted is found, and nothing else; subscribing and
+//! written, are one filter with many subscriptions. Invariants: what is inserted is found, and nothing else; subscribing and
 //! unsubscribing rebuild nothing. Owned by one shard, so there is no lock in it. Never looks at a connection or a dialect.
 
 mod accounts;
@@ -22,7 +22,7 @@ pub mod filter;
 
 mod groups;
 
-mod live;
+mod known_filters;
 
 mod program;
 
@@ -49,24 +49,24 @@ pub use crate::matcher::filter::FilterProblem;
 use crate::matcher::groups::GroupId;
 use crate::matcher::groups::Groups;
 use crate::matcher::groups::Member;
-use crate::matcher::live::FilterId;
-use crate::matcher::live::Filters;
+use crate::matcher::known_filters::FilterId;
+use crate::matcher::known_filters::Filters;
 use crate::matcher::topics::SubjectId;
 use crate::matcher::topics::Topics;
 use crate::matcher::tree::Forest;
 use crate::matcher::tree::NodeId;
 
-/// One wish of the shard (a class's subscription), numbered densely by the shard.
+/// One subscription of the shard (a class's subscription), numbered densely by the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WishId(pub u32);
+pub struct SubscriptionIndex(pub u32);
 
-impl WishId {
+impl SubscriptionIndex {
     const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// The wishes of one shard.
+/// The subscriptions of one shard.
 #[derive(Debug, Default)]
 pub struct Matcher {
     topics: Topics,
@@ -75,12 +75,12 @@ pub struct Matcher {
     groups: Groups,
     filters: Filters,
     forest: Forest,
-    /// By wish id; empty where an id is free.
-    wishes: Vec<Box<[Ask]>>,
-    /// By wish id: who pays for what its filter takes.
+    /// By subscription id; empty where an id is free.
+    subscriptions: Vec<Box<[Ask]>>,
+    /// By subscription id: who pays for what its filter takes.
     payers: Vec<PayerId>,
     accounts: Accounts,
-    /// By wish id: the number of the last event that was found for it, so that each is told once.
+    /// By subscription id: the number of the last event that was found for it, so that each is told once.
     told: Vec<u64>,
     event_number: u64,
     steps_of_event: u64,
@@ -107,7 +107,7 @@ struct Subject {
     filtered_count: u32,
 }
 
-/// One topic of a wish, and where the wish stands in the group that asks for the same.
+/// One topic of a subscription, and where the subscription stands in the group that asks for the same.
 #[derive(Debug)]
 struct Ask {
     pattern: TopicPattern,
@@ -116,34 +116,34 @@ struct Ask {
 }
 
 impl Matcher {
-    /// Adds a wish for those events of any of `topics` that pass `filter`, on a payer's account. The id must be free.
+    /// Adds a subscription for those events of any of `topics` that pass `filter`, on a payer's account. The id must be free.
     pub fn insert(
         &mut self,
-        wish: WishId,
+        subscription: SubscriptionIndex,
         payer: PayerId,
         topics: &[TopicPattern],
         filter: Option<&Filter>,
     ) {
-        if self.wishes.len() <= wish.index() {
-            self.payers.resize(wish.index() + 1, payer);
-            self.wishes.resize_with(wish.index() + 1, Box::default);
-            self.told.resize(wish.index() + 1, 0);
+        if self.subscriptions.len() <= subscription.index() {
+            self.payers.resize(subscription.index() + 1, payer);
+            self.subscriptions.resize_with(subscription.index() + 1, Box::default);
+            self.told.resize(subscription.index() + 1, 0);
         }
         assert!(
-            self.wishes[wish.index()].is_empty(),
-            "the shard numbers its wishes: {wish:?} is in use"
+            self.subscriptions[subscription.index()].is_empty(),
+            "the shard numbers its subscriptions: {subscription:?} is in use"
         );
-        self.payers[wish.index()] = payer;
+        self.payers[subscription.index()] = payer;
         let mut topics: Vec<&TopicPattern> = topics.iter().collect();
         topics.sort_unstable();
         topics.dedup();
         let is_sole = topics.len() == 1;
-        let members = (0_u32..).map(|topic| Member { wish, topic, is_sole });
+        let members = (0_u32..).map(|topic| Member { subscription, topic, is_sole });
         let asks = members
             .zip(topics)
             .map(|(member, pattern)| self.ask(member, pattern, filter))
             .collect();
-        self.wishes[wish.index()] = asks;
+        self.subscriptions[subscription.index()] = asks;
     }
 
     fn ask(&mut self, member: Member, pattern: &TopicPattern, filter: Option<&Filter>) -> Ask {
@@ -170,14 +170,18 @@ impl Matcher {
         Ask { pattern, group, place: 0 }
     }
 
-    /// Forgets a wish; an unknown id is a fault of the caller.
-    pub fn remove(&mut self, wish: WishId) {
-        let asks = self.wishes.get_mut(wish.index()).map(std::mem::take).unwrap_or_default();
-        assert!(!asks.is_empty(), "the shard removes what it inserted: {wish:?} is free");
+    /// Forgets a subscription; an unknown id is a fault of the caller.
+    pub fn remove(&mut self, subscription: SubscriptionIndex) {
+        let asks = self
+            .subscriptions
+            .get_mut(subscription.index())
+            .map(std::mem::take)
+            .unwrap_or_default();
+        assert!(!asks.is_empty(), "the shard removes what it inserted: {subscription:?} is free");
         for Ask { pattern, group, place } in asks {
             let (subject, filter) = self.groups.want(group);
             if let Some(moved) = self.groups.leave(group, place) {
-                self.wishes[moved.wish.index()][moved.topic as usize].place = place;
+                self.subscriptions[moved.subscription.index()][moved.topic as usize].place = place;
             }
             if self.groups.is_empty(group) {
                 self.uproot(group, subject, filter);
@@ -208,8 +212,8 @@ impl Matcher {
         }
     }
 
-    /// Appends to `out` every wish that wants `event`, each once, in no particular order.
-    pub fn matches(&mut self, event: &Event, out: &mut Vec<WishId>) {
+    /// Appends to `out` every subscription that wants `event`, each once, in no particular order.
+    pub fn matches(&mut self, event: &Event, out: &mut Vec<SubscriptionIndex>) {
         self.event_number += 1;
         self.steps_of_event = 0;
         self.buffers.matched.clear();
@@ -225,13 +229,13 @@ impl Matcher {
         for group in &self.buffers.passed {
             for member in self.groups.members(*group) {
                 if member.is_sole {
-                    out.push(member.wish);
+                    out.push(member.subscription);
                     continue;
                 }
-                let told = &mut self.told[member.wish.index()];
+                let told = &mut self.told[member.subscription.index()];
                 if *told != self.event_number {
                     *told = self.event_number;
-                    out.push(member.wish);
+                    out.push(member.subscription);
                 }
             }
         }
@@ -261,7 +265,7 @@ impl Matcher {
             }
             let members = self.groups.members(*group);
             let is_spent =
-                |member: &Member| self.accounts.is_spent(self.payers[member.wish.index()]);
+                |member: &Member| self.accounts.is_spent(self.payers[member.subscription.index()]);
             if self.accounts.has_spent() && members.iter().all(is_spent) {
                 continue;
             }
@@ -273,7 +277,7 @@ impl Matcher {
             if let Some(share) = Accounts::share(steps, members.len()) {
                 let share = if steps > FILTER_EVENT_STEPS_MAX { steps } else { share };
                 for member in members {
-                    let payer = self.payers[member.wish.index()];
+                    let payer = self.payers[member.subscription.index()];
                     self.accounts.charge(payer, self.event_number, share);
                 }
             }
@@ -309,12 +313,12 @@ impl Matcher {
         self.steps_of_event
     }
 
-    /// The next payer whose filters have taken what they may, for an event or in a second: which wishes of that payer want the last event is not known.
+    /// The next payer whose filters have taken what they may, for an event or in a second: which subscriptions of that payer want the last event is not known.
     pub fn pop_spent(&mut self) -> Option<PayerId> {
         self.accounts.pop_spent()
     }
 
-    /// The fields that the filters of all wishes read: to be told to whoever takes events in.
+    /// The fields that the filters of all subscriptions read: to be told to whoever takes events in.
     pub fn interest(&mut self) -> Interest {
         self.filters.slots.interest().clone()
     }

@@ -1,4 +1,4 @@
-//! The index against the plain definition: whatever comes and goes, an event goes to the wishes whose topics and filter it passes.
+//! The index against the plain definition: whatever comes and goes, an event goes to the subscriptions whose topics and filter it passes.
 
 use std::collections::BTreeMap;
 
@@ -10,43 +10,53 @@ use crate::matcher::arbitrary::event;
 
 const TOPICS: [&str; 6] = ["a/b", "a/c", "a/*", "a/**", "**", "b"];
 
-/// Each wish pays for itself.
-fn insert(matcher: &mut Matcher, wish: WishId, topics: &[TopicPattern], filter: Option<&Filter>) {
-    let payer = PayerId(wish.0);
+/// Each subscription pays for itself.
+fn insert(
+    matcher: &mut Matcher,
+    subscription: SubscriptionIndex,
+    topics: &[TopicPattern],
+    filter: Option<&Filter>,
+) {
+    let payer = PayerId(subscription.0);
     matcher.open_account(payer, 0);
-    matcher.insert(wish, payer, topics, filter);
+    matcher.insert(subscription, payer, topics, filter);
 }
 
 fn pattern(text: &str) -> TopicPattern {
     TopicPattern::new(text).unwrap()
 }
 
-fn matched(matcher: &mut Matcher, event: &Event) -> Vec<WishId> {
+fn matched(matcher: &mut Matcher, event: &Event) -> Vec<SubscriptionIndex> {
     let mut out = Vec::new();
     matcher.matches(event, &mut out);
     out.sort_unstable();
     out
 }
 
-/// A matcher, and the list of wishes that it should behave like.
+/// A matcher, and the list of subscriptions that it should behave like.
 #[derive(Default)]
 struct Pair {
     matcher: Matcher,
-    plain: BTreeMap<WishId, (Vec<TopicPattern>, Option<Filter>)>,
+    plain: BTreeMap<SubscriptionIndex, (Vec<TopicPattern>, Option<Filter>)>,
 }
 
 impl Pair {
-    fn insert(&mut self, wish: WishId, topics: Vec<TopicPattern>, filter: Option<Filter>) {
-        insert(&mut self.matcher, wish, &topics, filter.as_ref());
-        self.plain.insert(wish, (topics, filter));
+    fn insert(
+        &mut self,
+        subscription: SubscriptionIndex,
+        topics: Vec<TopicPattern>,
+        filter: Option<Filter>,
+    ) {
+        insert(&mut self.matcher, subscription, &topics, filter.as_ref());
+        self.plain.insert(subscription, (topics, filter));
     }
 
-    fn remove(&mut self, wish: WishId) {
-        self.matcher.remove(wish);
-        self.plain.remove(&wish);
+    fn remove(&mut self, subscription: SubscriptionIndex) {
+        self.matcher.remove(subscription);
+        self.plain.remove(&subscription);
     }
 
-    /// How many wishes the event goes to, which both agree on.
+    /// How many subscriptions the event goes to, which both agree on.
     fn check(&mut self, event: &Event, context: &str) -> usize {
         // Brute force looks everything up once; the index has to get by with what the event comes with.
         let mut whole = event.clone();
@@ -58,13 +68,19 @@ impl Pair {
             topics.iter().any(|topic| topic.matches(&event.topic))
                 && filter.as_ref().is_none_or(|filter| filter.evaluate(&whole))
         };
-        let expected: Vec<WishId> =
-            self.plain.iter().filter(|(_, wish)| wants(wish)).map(|(id, _)| *id).collect();
+        let expected: Vec<SubscriptionIndex> = self
+            .plain
+            .iter()
+            .filter(|(_, subscription)| wants(subscription))
+            .map(|(id, _)| *id)
+            .collect();
         let found = matched(&mut self.matcher, event);
         if found != expected {
-            let differs = |id: &&WishId| found.contains(id) != expected.contains(id);
-            let wish = self.plain.keys().find(|id| differs(id)).and_then(|id| self.plain.get(id));
-            let filter = wish.and_then(|(_, filter)| filter.as_ref()).map(Filter::to_string);
+            let differs = |id: &&SubscriptionIndex| found.contains(id) != expected.contains(id);
+            let subscription =
+                self.plain.keys().find(|id| differs(id)).and_then(|id| self.plain.get(id));
+            let filter =
+                subscription.and_then(|(_, filter)| filter.as_ref()).map(Filter::to_string);
             let payload = String::from_utf8_lossy(&event.payload).into_owned();
             panic!("{context}: found {found:?}, expected {expected:?}, say {filter:?}\n{payload}");
         }
@@ -98,7 +114,7 @@ fn compare_with_brute_force(seed: u64, rounds: u32, population: usize, depth: us
                 1 => repeated,
                 _ => Filter::new(&arbitrary.predicate(depth)).ok(),
             };
-            pair.insert(WishId(id), topics, filter);
+            pair.insert(SubscriptionIndex(id), topics, filter);
         } else if !pair.plain.is_empty() {
             let which = arbitrary.0.usize(..pair.plain.len());
             let id = *pair.plain.keys().nth(which).unwrap();
@@ -123,7 +139,7 @@ fn compare_with_brute_force(seed: u64, rounds: u32, population: usize, depth: us
     assert_is_bare(&pair.matcher);
 }
 
-/// Nothing outlives the last wish.
+/// Nothing outlives the last subscription.
 fn assert_is_bare(matcher: &Matcher) {
     assert!(
         matcher.subjects.iter().all(|subject| subject.plain.is_none() && subject.tree.is_none())
@@ -185,7 +201,7 @@ fn fences_are_found_while_they_come_and_go() {
                 ),
             };
             pair.insert(
-                WishId(round),
+                SubscriptionIndex(round),
                 vec![pattern("fleet/**")],
                 Some(Filter::parse_text(&filter).unwrap()),
             );
@@ -224,13 +240,13 @@ fn fences_are_found_while_they_come_and_go() {
 }
 
 #[test]
-fn equal_filters_are_one_with_many_wishes() {
+fn equal_filters_are_one_with_many_subscriptions() {
     let mut matcher = Matcher::default();
     let filters = ["a = 1 and b = 2", "b = 2.0 and a = 1", "not (not b = 2 or not a = 1)"];
     for (id, filter) in (0..).zip(filters) {
         insert(
             &mut matcher,
-            WishId(id),
+            SubscriptionIndex(id),
             &[pattern("t"), pattern("*"), pattern("t")],
             Some(&Filter::parse_text(filter).unwrap()),
         );
@@ -240,11 +256,11 @@ fn equal_filters_are_one_with_many_wishes() {
     let both = event("t", "", Op::Event, r#"{"a":1,"b":2}"#);
     assert_eq!(
         matched(&mut matcher, &both),
-        [WishId(0), WishId(1), WishId(2)],
-        "each wish is told once"
+        [SubscriptionIndex(0), SubscriptionIndex(1), SubscriptionIndex(2)],
+        "each subscription is told once"
     );
-    matcher.remove(WishId(1));
-    assert_eq!(matched(&mut matcher, &both), [WishId(0), WishId(2)]);
+    matcher.remove(SubscriptionIndex(1));
+    assert_eq!(matched(&mut matcher, &both), [SubscriptionIndex(0), SubscriptionIndex(2)]);
     assert_eq!(matched(&mut matcher, &event("t", "", Op::Event, r#"{"a":1}"#)), []);
 }
 
@@ -254,7 +270,7 @@ fn the_interest_is_what_live_filters_read() {
     let before = matcher.interest_version();
     insert(
         &mut matcher,
-        WishId(0),
+        SubscriptionIndex(0),
         &[pattern("t")],
         Some(
             &Filter::parse_text("a.b = 1 and $key = 'x' and within(y, x, box(0, 0, 1, 1))")
@@ -265,9 +281,14 @@ fn the_interest_is_what_live_filters_read() {
     let interest = matcher.interest();
     assert_eq!(interest.paths().len(), 3);
     let version = matcher.interest_version();
-    insert(&mut matcher, WishId(1), &[pattern("t")], Some(&Filter::parse_text("x < 1").unwrap()));
+    insert(
+        &mut matcher,
+        SubscriptionIndex(1),
+        &[pattern("t")],
+        Some(&Filter::parse_text("x < 1").unwrap()),
+    );
     assert_eq!(matcher.interest_version(), version, "nothing new is read");
-    matcher.remove(WishId(0));
+    matcher.remove(SubscriptionIndex(0));
     assert_eq!(matcher.interest().paths().len(), 1);
     assert!(matcher.interest_version() > version);
 }
@@ -278,13 +299,13 @@ fn a_filter_too_rich_for_the_index_is_still_evaluated() {
     let rich: Vec<String> = (0..100).map(|n| format!("a{n} = {n} and b{n} > 1")).collect();
     insert(
         &mut matcher,
-        WishId(0),
+        SubscriptionIndex(0),
         &[pattern("t")],
         Some(&Filter::parse_text(&rich.join(" or ")).unwrap()),
     );
     assert_eq!(
         matched(&mut matcher, &event("t", "", Op::Event, r#"{"a77":77,"b77":2}"#)),
-        [WishId(0)]
+        [SubscriptionIndex(0)]
     );
     assert_eq!(matched(&mut matcher, &event("t", "", Op::Event, r#"{"a77":77,"b77":1}"#)), []);
 }

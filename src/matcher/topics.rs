@@ -1,8 +1,8 @@
 //! Topic -> the subjects that ask for it.
 //!
-//! A *subject* is one distinct pattern that some wish names, counted by how many name it. Exact names are found by one hash,
+//! A *subject* is one distinct pattern that some subscription names, counted by how many name it. Exact names are found by one hash,
 //! patterns by a walk down a trie of segments, so an event costs what matches it and not what is subscribed.
-//! Invariant: a trie node without a subject and without children does not exist. Never looks at wishes or filters.
+//! Invariant: a trie node without a subject and without children does not exist. Never looks at subscriptions or filters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Topics {
             TopicPattern::Exact(name) => self.exact.get_mut(name),
             TopicPattern::Wild(text) => self.wild.get_mut(text),
         }
-        .expect("a wish removes only the patterns it inserted");
+        .expect("a subscription removes only the patterns it inserted");
         asked.uses -= 1;
         if asked.uses > 0 {
             return None;
@@ -110,7 +110,7 @@ impl Topics {
 /// The patterns that have a wildcard, by segment. Node 0 is the root.
 #[derive(Debug)]
 struct Trie {
-    nodes: Vec<Node>,
+    nodes: Vec<SegmentNode>,
     free: Vec<usize>,
     /// Where the walk stands, kept for its memory: the nodes reached by the segments so far.
     reached: Vec<usize>,
@@ -118,7 +118,7 @@ struct Trie {
 }
 
 #[derive(Debug, Default)]
-struct Node {
+struct SegmentNode {
     named: HashMap<Box<str>, usize, RandomState>,
     /// The child for `*`.
     any: Option<usize>,
@@ -128,7 +128,7 @@ struct Node {
     rest: Option<SubjectId>,
 }
 
-impl Node {
+impl SegmentNode {
     fn is_bare(&self) -> bool {
         self.named.is_empty() && self.any.is_none() && self.here.is_none() && self.rest.is_none()
     }
@@ -137,7 +137,7 @@ impl Node {
 impl Default for Trie {
     fn default() -> Self {
         Self {
-            nodes: vec![Node::default()],
+            nodes: vec![SegmentNode::default()],
             free: Vec::new(),
             reached: Vec::new(),
             reached_next: Vec::new(),
@@ -206,7 +206,7 @@ impl Trie {
 
     fn grow(&mut self, at: usize, segment: &str) -> usize {
         let child = self.free.pop().unwrap_or_else(|| {
-            self.nodes.push(Node::default());
+            self.nodes.push(SegmentNode::default());
             self.nodes.len() - 1
         });
         if segment == "*" {

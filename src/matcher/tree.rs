@@ -69,7 +69,7 @@ struct SplitId(u32);
 /// What an event looks at in a node: one line of memory, unless it has several splits.
 #[derive(Debug, Default)]
 struct Face {
-    entries: Vec<Entry>,
+    entries: Vec<NodeEntry>,
     first: Head,
     /// The heads of further splits.
     more: Vec<Head>,
@@ -91,7 +91,7 @@ struct Node {
     /// The clause of each entry, for when it is moved or removed.
     clauses: Vec<ClauseRef>,
     splits: Vec<Split>,
-    /// When it has more entries than this, a split is tried.
+    /// When the node has more entries than this, a split is tried.
     patience: usize,
 }
 
@@ -107,9 +107,9 @@ struct Split {
 /// Widths that cells may have: 1, 4, 16, … codes.
 const WIDTHS: usize = 17;
 
-/// What is looked at for every event that comes by. Unused tests are of `ANYTHING`.
+/// An entry of a node, as it is looked at for every event that comes by. Unused tests are of `ANYTHING`.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct NodeEntry {
     owner: GroupId,
     dims: [DimId; TESTS],
     codes: [Codes; TESTS],
@@ -231,7 +231,7 @@ impl Forest {
         let Some((which, _, need, left)) = self.way(at, clause, copies) else {
             let node = &mut self.nodes[at.index()];
             let entries = &mut self.faces[at.index()].entries;
-            let is_it = |(entry, other): (&Entry, &ClauseRef)| {
+            let is_it = |(entry, other): (&NodeEntry, &ClauseRef)| {
                 entry.owner == owner && other.which == clause.which
             };
             let place = entries
@@ -374,7 +374,7 @@ impl Forest {
     }
 }
 
-impl Entry {
+impl NodeEntry {
     #[inline]
     fn is_met(&self, seen: &[Seen]) -> bool {
         let test =
@@ -390,9 +390,9 @@ impl Split {
     }
 }
 
-fn entry_of(descent: &Descent<'_>) -> Entry {
+fn entry_of(descent: &Descent<'_>) -> NodeEntry {
     let mut entry =
-        Entry { owner: descent.owner, dims: [ANYTHING; TESTS], codes: [Codes::ALL; TESTS] };
+        NodeEntry { owner: descent.owner, dims: [ANYTHING; TESTS], codes: [Codes::ALL; TESTS] };
     // Where the way led through a cell of one code, that need is met; of a wider cell it may not be.
     let is_open = |need: &&Need| !(need.is_points() && descent.taken.contains(&need.dim));
     for (place, need) in

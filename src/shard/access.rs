@@ -76,7 +76,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// All of them at one address.
+    /// Listeners that are all bound to one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl Listeners {
         }
     }
 
-    /// One of them at another address.
+    /// The listeners, with one of them bound to another address.
     #[must_use]
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
         self.own.push((port, address));
@@ -167,7 +167,7 @@ impl Default for Access {
 #[derive(Debug)]
 pub(super) struct Who {
     pub(super) principal: Principal,
-    /// All of them hold.
+    /// The filters that the token forces; all of them hold.
     forced: Vec<Filter>,
     /// Topics of event types that none of their roles may see.
     barred: Vec<TopicName>,
@@ -275,7 +275,7 @@ impl Who {
         Some(Filter::new(&test).expect("a server has few types of events that need a role"))
     }
 
-    /// Whether they may see this event at all; `steps`: what their filters took is added.
+    /// Whether the client may see this event at all; `steps`: what the client's forced filters took is added.
     pub(super) fn lets_see(&self, event: &Event, steps: &Cell<u64>) -> bool {
         let passes = |forced: &Filter| {
             let evaluated = forced.ask(event, &mut Scratch::default());
@@ -287,7 +287,7 @@ impl Who {
             && self.forced.iter().all(passes)
     }
 
-    /// Whether they may know of this event: see it, or, of a delete, the last event of the key that is gone.
+    /// Whether the client may know of this event: see it, or, of a delete, the last event of the key that is gone.
     pub(super) fn lets_know(&self, event: &Event, steps: &Cell<u64>) -> bool {
         let sees = |event: &Event| self.lets_see(event, steps);
         sees(event) || event.before.as_deref().is_some_and(sees)

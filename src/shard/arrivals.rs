@@ -1,28 +1,87 @@
-//! What has arrived from home shards, in their order, and waits to be fanned out: events, and pages of the past.
+//! What other parties say: what each message is about, and what of it waits to be fanned out: events and pages of the past, in their homes' order.
 //!
-//! Invariants: bounded in entries and in bytes, but for what one message brings; a shard that has no room for events takes no data from its inbox, and
+//! Invariants: what waits is bounded in entries and in bytes, but for what one message brings; a shard that has no room for events takes no data from its inbox, and
 //! as a home it refuses publishes. Pages have a part of their own: they take no room from what is new.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Shard;
 use super::brake::Brake;
+use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::weight_of;
+use super::names::Holding;
+use super::operator::Operator;
+use super::session::Reply;
+use crate::clock::Now;
 use crate::event::Event;
 use crate::limits::ARRIVED_BYTES_MAX;
 use crate::limits::ARRIVED_EVENTS_MAX;
 use crate::limits::ARRIVED_PAGES_MAX;
 use crate::limits::MESH_PAST_SHARE;
 
-/// One entry.
+impl Shard {
+    /// Takes in a message of another party.
+    pub fn inbox(&mut self, message: Mesh, now: Now) {
+        match message {
+            Mesh::Events(events) => self.arrived.push_events(events),
+            Mesh::Page(answer) => self.arrived.push_page(answer),
+            Mesh::Publish(run) => self.publish_here(*run, now),
+            Mesh::Published(answer) => self.home_answered(*answer, now),
+            Mesh::Read(request) => self.read_here(request, now),
+            Mesh::Enter(request) => self.enter_here(&request, now),
+            Mesh::Entered { conn, result } => self.entered(conn, result, now),
+            Mesh::Leave(address) => self.leave(address),
+            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
+            Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
+            Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
+            Mesh::Released { name, address, left } => {
+                Holding::at(self).released(name, address, left, now);
+            }
+            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
+            // This shard fetches none.
+            Mesh::KeysWanted => {}
+            // This shard has no tables.
+            Mesh::Tables(_) => {}
+            Mesh::TablesSay { conn, answer } => {
+                self.answered_outside(conn, &Reply::Table(&answer), now);
+            }
+            // This shard answers none.
+            Mesh::Hook(_) => {}
+            Mesh::HookSays { conn, answered } => {
+                self.answered_outside(conn, &Reply::Hook(&answered), now);
+            }
+            Mesh::Told(told) => self.row_told(*told, now),
+            // This shard is no store.
+            Mesh::Store(_) => {}
+            Mesh::StoreSays(answer) => self.store_said(answer, now),
+            Mesh::Ask(ask) => self.grant(*ask, now),
+            Mesh::Granted { conn, publisher, events } => {
+                self.granted(conn, *publisher, events, now);
+            }
+            Mesh::Keys(verifier) => self.take_keys(verifier),
+            Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
+            Mesh::Inquire(asker, inquiry) => {
+                Operator::at(self).asked(asker, &inquiry, now);
+            }
+            Mesh::Found { conn, findings } => {
+                Operator::at(self).found(conn, *findings, now);
+            }
+            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
+            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
+        }
+    }
+}
+
+/// Something that waits to be fanned out.
 #[derive(Debug)]
 pub(super) enum Arrived {
     Event(Arc<Event>),
     Page(Box<PageAnswer>),
 }
 
-/// All of them.
+/// All that waits to be fanned out, oldest first.
 #[derive(Debug)]
 pub(super) struct Arrivals {
     queue: VecDeque<Arrived>,

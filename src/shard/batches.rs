@@ -21,14 +21,14 @@ pub(super) struct OpenBatch {
     /// The events that are in it, and for which of the class's subscriptions each is: for a member that is to hear a part of them only.
     pub(super) told: Vec<Batched>,
     pub(super) events_max: u16,
-    /// When it is closed at the latest, in milliseconds since the start.
+    /// When the batch is closed at the latest, in milliseconds since the start.
     pub(super) due_ms: u64,
-    /// What it holds besides the events themselves, of what all open batches may.
+    /// What the batch holds besides the events themselves, of what all open batches may.
     counted: Counted,
 }
 
 impl OpenBatch {
-    /// Nothing is in it.
+    /// Whether the batch is empty.
     pub(super) fn new(counted: Counted) -> Self {
         let (runs, told) = (Runs::default(), Vec::new());
         Self { runs, told, events_max: u16::MAX, due_ms: u64::MAX, counted }

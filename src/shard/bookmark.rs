@@ -24,13 +24,13 @@ impl ClientName {
         }
     }
 
-    /// Whose it is: the same for all names of one user.
+    /// Whose the name is: the same for all names of one user.
     pub(super) fn owner(&self) -> &str {
         let (digits, rest) = self.0.split_once(':').unwrap_or_default();
         rest.get(..digits.parse().unwrap_or(0)).unwrap_or_default()
     }
 
-    /// As it is kept.
+    /// The name as it is kept.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -42,7 +42,7 @@ pub(super) type Begun = (SubId, Box<[u64]>);
 /// Where a client is to go on.
 #[derive(Debug, Default)]
 pub struct Bookmark {
-    /// What its conversation remembers.
+    /// What the session's conversation remembers.
     pub(super) words: Box<[u8]>,
     /// Up to which stamp of each home everything was sent.
     pub(super) homes: Box<[u64]>,
@@ -54,7 +54,7 @@ pub struct Bookmark {
     pub(super) will: Option<Box<Will>>,
     /// Seconds for which it is kept.
     pub(super) lasts_s: u32,
-    /// Its client knows of it; if not, it does not go on from it.
+    /// The client knows of the session; a client that does not does not go on from it.
     pub(super) is_met: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Flying {
     pub(super) subs: u64,
     /// The quality of service that it is told with.
     pub(super) qos: u8,
-    /// It is told as one of the past.
+    /// The event is told as one of the past.
     pub(super) is_past: bool,
 }
 

@@ -19,23 +19,23 @@ use crate::limits::BRAKE_UNREAD_SHARE;
 /// What is known of the rounds since events last stopped coming faster than they were told.
 #[derive(Debug, Default)]
 pub(super) struct Brake {
-    /// Classes that were told something since it was last looked at.
+    /// Classes that were told something since the brake was last looked at.
     pub(super) told: Vec<ClassId>,
     /// The last round left events waiting, for its flight was full.
     pub(super) leaves_events: bool,
     /// When the round began that left events waiting; `None`: none did.
     busy_since_ms: Option<u64>,
-    /// For how long the shard may be held: for so long it was busy, and not held yet.
+    /// For how many milliseconds the shard may be held: as long as it was busy telling, less what it was held already.
     credit_ms: u64,
-    held: Option<Held>,
+    held: Option<Braked>,
 }
 
-/// A shard that tells nothing for now.
+/// The brake is on: the shard tells nothing for now.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Braked {
     since_ms: u64,
     until_ms: u64,
-    /// How many more have to catch up.
+    /// How many more subscribers have to catch up.
     wanted: usize,
 }
 
@@ -45,12 +45,12 @@ impl Brake {
         self.held.is_some_and(|held| held.wanted > 0)
     }
 
-    /// When it is let go at the latest.
+    /// When the brake is let go at the latest.
     pub(super) fn due_ms(&self) -> Option<u64> {
         self.held.map(|held| held.until_ms)
     }
 
-    /// Somebody who was behind keeps up again.
+    /// Notes that a subscriber who was behind keeps up again.
     pub(super) fn caught_up(&mut self) {
         if let Some(held) = &mut self.held {
             held.wanted = held.wanted.saturating_sub(1);
@@ -77,7 +77,7 @@ impl Brake {
     fn hold(&mut self, wanted: usize, now_ms: u64) {
         if self.credit_ms > 0 {
             let until_ms = now_ms + self.credit_ms;
-            self.held = Some(Held { since_ms: now_ms, until_ms, wanted });
+            self.held = Some(Braked { since_ms: now_ms, until_ms, wanted });
         }
     }
 
@@ -157,7 +157,7 @@ impl Shard {
 }
 
 impl Solo {
-    /// Whether its client is told of the present, and its socket took something lately or could.
+    /// Whether the client is told of the present, and its socket took something lately or could.
     fn moves(&self, now: Now) -> bool {
         let moved_lately = now.mono_ms.saturating_sub(self.moved_ms) < BRAKE_MOVED_MS;
         // Whoever waits for a hook could not be told more by waiting for it.

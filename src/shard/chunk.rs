@@ -34,13 +34,13 @@ use std::sync::Arc;
 
 /// Buffers that live from chunk to chunk.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct ChunkBuffers {
     pub(super) chunk: Vec<u8>,
     batch: Runs,
     encoded: Encoded,
 }
 
-impl Scratch {
+impl ChunkBuffers {
     pub(super) fn new(codec: &Rc<Codec>) -> Self {
         Self { encoded: Encoded::new(codec), ..Self::default() }
     }
@@ -61,9 +61,9 @@ struct Filling<'a> {
     epoch: &'a str,
     /// How the event at hand is told.
     told: Told,
-    /// It was larger than its client takes.
+    /// The event was larger than its client takes.
     is_passed_over: bool,
-    scratch: &'a mut Scratch,
+    buffers: &'a mut ChunkBuffers,
     /// Of the batch that is being filled: how many events a message of it may have.
     batch_events_max: u16,
     /// Of a stream: how far it has come with the last event of the batch.
@@ -76,7 +76,7 @@ struct Filling<'a> {
 /// What became of a connection's events as its chunk was filled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Filled {
-    /// Those in the chunk.
+    /// The events in the chunk.
     pub(super) events: u64,
     pub(super) skipped: u64,
     pub(super) dropped: u64,
@@ -84,19 +84,19 @@ pub(super) struct Filled {
     pub(super) gaps: u64,
 }
 
-/// Fills the scratch with a solo connection's next chunk, or has it owed the pieces of its next large event.
+/// Fills the buffer of chunks with a solo connection's next chunk, or has it owed the pieces of its next large event.
 pub(super) fn fill(
     conn: &mut Conn,
     to: Option<Audience<'_>>,
     (epoch, now): (&str, Now),
     large: &mut LargeEvents,
-    scratch: &mut Scratch,
+    buffers: &mut ChunkBuffers,
 ) -> Filled {
     let mut filled = Filled::default();
     let Some(solo) = conn.solo.as_deref_mut() else { return filled };
     let window_max = conn.caller.window_max();
     let Some(voice) = conn.voice else {
-        fill_raw(&mut solo.outbox, &mut scratch.chunk);
+        fill_raw(&mut solo.outbox, &mut buffers.chunk);
         return filled;
     };
     let mut filling = Filling {
@@ -105,7 +105,7 @@ pub(super) fn fill(
         epoch,
         told: Told::default(),
         is_passed_over: false,
-        scratch,
+        buffers,
         batch_events_max: u16::MAX,
         batch_cursor: Vec::new(),
         batch_mark: None,
@@ -114,10 +114,10 @@ pub(super) fn fill(
     };
     filled.dropped = solo.outbox.take_dropped();
     while solo.owed.is_empty()
-        && filling.scratch.chunk.len() + filling.scratch.batch.bytes() < SOLO_CHUNK_BYTES
+        && filling.buffers.chunk.len() + filling.buffers.batch.bytes() < SOLO_CHUNK_BYTES
     {
         filled.skipped += filling.end_before_large(&mut solo.outbox);
-        if is_large_next(solo) && !filling.scratch.chunk.is_empty() {
+        if is_large_next(solo) && !filling.buffers.chunk.is_empty() {
             break;
         }
         let Some((item, told)) = next_item(solo, to, window_max, now) else { break };
@@ -321,7 +321,7 @@ impl<'a> Filling<'a> {
         }
         self.events += 1;
         let id = Some(self.id_at(reached));
-        let encoded = &mut self.scratch.encoded;
+        let encoded = &mut self.buffers.encoded;
         encoded.begin();
         encoded.keep_parts();
         for piece in large::pieces(encoded, events, to, event, (subs, self.told), id) {
@@ -334,51 +334,51 @@ impl<'a> Filling<'a> {
         let Some(to) = self.to else { return };
         let class = to.class;
         self.events += 1;
-        let scratch = &mut *self.scratch;
-        scratch.encoded.begin_with(event);
+        let buffers = &mut *self.buffers;
+        buffers.encoded.begin_with(event);
         let Some(batch) = voice::batch_of(class, subs) else {
             self.end_batch();
             let id = Some(self.id_at(reached));
-            let scratch = &mut *self.scratch;
+            let buffers = &mut *self.buffers;
             for subs in voice::messages(to, subs) {
                 let (text, deflaters) =
-                    scratch.encoded.text(to, event, subs, (Form::Single, self.told));
+                    buffers.encoded.text(to, event, subs, (Form::Single, self.told));
                 if class.is_too_large(text.len()) {
                     self.is_passed_over = true;
                     continue;
                 }
                 let alone = voice::is_deflated_alone(class, text.len()).then_some(deflaters);
-                voice::frame_event(self.voice, alone, &[text], id, &mut scratch.chunk);
+                voice::frame_event(self.voice, alone, &[text], id, &mut buffers.chunk);
             }
             return;
         };
         let run = self.voice.dialect.speaker().run();
         if matches!(run, Run::PerTopic(_)) {
-            let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
-            if !scratch.batch.takes(run, event, text) {
+            let (text, _) = buffers.encoded.text(to, event, subs, (Form::InBatch, self.told));
+            if !buffers.batch.takes(run, event, text) {
                 self.end_batch();
             }
         }
-        let scratch = &mut *self.scratch;
-        let (text, _) = scratch.encoded.text(to, event, subs, (Form::InBatch, self.told));
-        scratch.batch.add(run, event, text);
+        let buffers = &mut *self.buffers;
+        let (text, _) = buffers.encoded.text(to, event, subs, (Form::InBatch, self.told));
+        buffers.batch.add(run, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
         self.batch_cursor.clear();
         self.batch_cursor.extend_from_slice(times_us);
         self.batch_mark = mark;
-        if self.scratch.batch.is_full(self.batch_events_max) {
+        if self.buffers.batch.is_full(self.batch_events_max) {
             self.end_batch();
         }
     }
 
     fn end_batch(&mut self) {
-        if self.scratch.batch.is_empty() {
+        if self.buffers.batch.is_empty() {
             return;
         }
         self.batch_events_max = u16::MAX;
         let (voice, class) = (self.voice, self.to.map(|to| to.class));
-        let Scratch { chunk, batch, encoded } = &mut *self.scratch;
+        let ChunkBuffers { chunk, batch, encoded } = &mut *self.buffers;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
         batch.end(voice.dialect.speaker().run(), |text| {
@@ -391,7 +391,7 @@ impl<'a> Filling<'a> {
     fn said(&mut self, kind: &str, text: &[u8], reached: Reached<'_>) {
         self.end_batch();
         let id = Some(self.id_at(reached));
-        voice::frame_said(self.voice, kind, text, id, &mut self.scratch.chunk);
+        voice::frame_said(self.voice, kind, text, id, &mut self.buffers.chunk);
     }
 
     fn say<'s>(&mut self, set: u64, outcome: impl FnOnce(Subs<'s>) -> Outcome<'s>)
@@ -402,12 +402,12 @@ impl<'a> Filling<'a> {
         let mut text = Vec::new();
         let outcome = outcome(self.to.map_or(nobody, |to| to.subs(set)));
         if let Some(kind) = self.voice.dialect.speaker().put_outcome(&outcome, &mut text) {
-            voice::frame_said(self.voice, kind, &text, None, &mut self.scratch.chunk);
+            voice::frame_said(self.voice, kind, &text, None, &mut self.buffers.chunk);
         }
     }
 
     fn raw(&mut self, bytes: &[u8]) {
         self.end_batch();
-        self.scratch.chunk.extend_from_slice(bytes);
+        self.buffers.chunk.extend_from_slice(bytes);
     }
 }

@@ -30,11 +30,11 @@ use crate::event::Draft;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
-use crate::matcher::WishId;
+use crate::matcher::SubscriptionIndex;
 use crate::wire::deflate::Deflater;
 
 /// What one connection calls its subscriptions, in the order in which it made them.
-pub(super) type Names = Arc<[SubId]>;
+pub(super) type SubNames = Arc<[SubId]>;
 
 /// Everything that decides which bytes a connection gets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,8 +57,8 @@ impl ClassKey {
         Self { subs, is_mixed: true, ..*self }
     }
 
-    /// What its subscriptions are called.
-    pub(super) fn names(&self) -> Names {
+    /// What the class's subscriptions are called.
+    pub(super) fn names(&self) -> SubNames {
         self.subs.iter().map(|sub| Arc::clone(&sub.id)).collect()
     }
 }
@@ -67,17 +67,17 @@ impl ClassKey {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Audience<'a> {
     pub(super) class: &'a Class,
-    /// What it calls its subscriptions, in a mixed class.
+    /// What the connection calls its subscriptions, in a mixed class.
     pub(super) names: Option<&'a [SubId]>,
 }
 
 impl<'a> Audience<'a> {
-    /// Those who are in step.
+    /// The members of a class that are in step, as an audience.
     pub(super) const fn in_step(class: &'a Class) -> Self {
         Self { class, names: None }
     }
 
-    /// Some of its subscriptions, one bit each.
+    /// Some of the audience's subscriptions, one bit each.
     pub(super) fn subs(self, set: u64) -> Subs<'a> {
         Subs { of: &self.class.key.subs, names: self.names, set }
     }
@@ -88,7 +88,7 @@ impl<'a> Audience<'a> {
 pub(super) struct StreamLease(Rc<Cell<usize>>);
 
 impl StreamLease {
-    /// One more of those that are counted there.
+    /// One more deflate stream of those that are counted there.
     pub(super) fn of(count: &Rc<Cell<usize>>) -> Self {
         count.set(count.get() + 1);
         Self(Rc::clone(count))
@@ -117,7 +117,7 @@ pub(super) struct Stream {
 /// Messages that wait for a class's members as pieces.
 #[derive(Debug, Default)]
 pub(super) struct InPieces {
-    /// Frames that go before it.
+    /// Frames that go before the pieces.
     before: usize,
     pub(super) messages: usize,
     pub(super) pieces: Vec<Piece>,
@@ -130,9 +130,9 @@ pub(super) struct Waiting {
     pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
     /// The frames, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
-    /// How many bytes they are.
+    /// Bytes of the frames in `plain`.
     pub(super) bytes: usize,
-    /// The same frames as those in sync read them; empty without a stream.
+    /// The frames of `plain` as members in sync with the deflate stream read them; empty without a stream.
     pub(super) deflated: Vec<FrameId>,
     /// What waits in pieces, behind the frames that waited before it.
     pub(super) large: Option<Box<InPieces>>,
@@ -141,7 +141,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) key: Arc<ClassKey>,
-    pub(super) wishes: Vec<WishId>,
+    pub(super) indices: Vec<SubscriptionIndex>,
     pub(super) policy: Policy,
     pub(super) members: Vec<ConnId>,
     pub(super) solos: Vec<ConnId>,
@@ -153,33 +153,33 @@ pub(super) struct Class {
     pub(super) matched: u64,
     /// Which subscriptions have more forced on them than the matcher looks at.
     pub(super) unmatched: Unmatched,
-    /// Stands in the list of those that were told something in this round.
+    /// The class stands in the list of those that were told something in this round.
     pub(super) is_told: bool,
-    /// Stands in the list of those that the next flush looks at.
+    /// The class stands in the list of those that the next flush looks at.
     pub(super) is_dirty: bool,
-    /// While it is flushed: which of the classes of that flight it is.
+    /// While the class is flushed: its index among the classes of that flight.
     pub(super) due: u32,
-    /// Bytes of its subscriptions, and of what finds them.
+    /// Bytes of the class's subscriptions, and of what finds them.
     pub(super) weight_bytes: usize,
 }
 
 /// Bytes of a class without subscriptions.
 const CLASS_BYTES: usize = 1024;
 
-/// Bytes of a class with these.
+/// Bytes of a class with these subscriptions.
 pub(super) fn weight_of(subs: &[Arc<Subscription>]) -> usize {
     CLASS_BYTES + subs.iter().map(|sub| sub.weight_bytes()).sum::<usize>()
 }
 
 impl Class {
-    /// Of nobody yet, with its subscriptions' wishes.
-    pub(super) fn new(key: Arc<ClassKey>, wishes: Vec<WishId>) -> Self {
+    /// A class without connections, with its subscriptions' indices.
+    pub(super) fn new(key: Arc<ClassKey>, indices: Vec<SubscriptionIndex>) -> Self {
         Self {
             unmatched: Unmatched::of(&key.subs),
             policy: Policy::of(key.subs.iter().map(|sub| sub.slow)),
             weight_bytes: weight_of(&key.subs),
             key,
-            wishes,
+            indices,
             members: Vec::new(),
             solos: Vec::new(),
             waiting: Waiting::default(),
@@ -228,12 +228,12 @@ impl Class {
         self.key.is_mixed || self.is_numbered()
     }
 
-    /// Whether no connection is left.
+    /// Whether the class has no connection left.
     pub(super) const fn is_empty(&self) -> bool {
         self.members.is_empty() && self.solos.is_empty()
     }
 
-    /// All its connections.
+    /// All connections of the class, members and solos.
     pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
         self.members.iter().chain(&self.solos).copied()
     }
@@ -273,7 +273,7 @@ impl Class {
         self.begin_stream_anew();
     }
 
-    /// From the next frame on: what members were sent since is not what the shared stream knows.
+    /// Has the shared stream begin anew from the next frame on: what members were sent since is not what the stream knows.
     fn begin_stream_anew(&mut self) {
         if let Some(stream) = &mut self.stream {
             stream.messages = DEFLATE_EPOCH_MESSAGES;
@@ -322,7 +322,7 @@ fn sit_down(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
     }
 }
 
-/// Whoever sat last takes the seat.
+/// Takes a connection out of its seat; whoever sat last takes it.
 fn stand_up(list: &mut Vec<ConnId>, conn: ConnId, conns: &mut Conns) {
     let Some(seat) = conns.find(conn).map(|found| found.seat) else { return };
     let index = seat as usize;

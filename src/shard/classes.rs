@@ -1,6 +1,6 @@
 //! All classes of a shard, and what finds those that want an event.
 //!
-//! Invariant: the matcher knows the subscriptions of every class that is not asleep, each by a wish of its own, and of no other; a class's account is its own. Never
+//! Invariant: the matcher knows the subscriptions of every class that is not asleep, each by an index of its own, and of no other; a class's account is its own. Never
 //! tells anybody anything.
 
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ use crate::event::Interest;
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::matcher::Matcher;
 use crate::matcher::PayerId;
-use crate::matcher::WishId;
+use crate::matcher::SubscriptionIndex;
 
 /// Whose account it is that a class's filters spend from.
 const fn payer(class: ClassId) -> PayerId {
@@ -40,15 +40,15 @@ pub(super) struct Classes {
     slots: Vec<Option<Box<Class>>>,
     free: Vec<u32>,
     by_key: HashMap<Arc<ClassKey>, ClassId, foldhash::fast::RandomState>,
-    /// Of each wish, the class and which of its subscriptions it is.
-    wishes: Vec<(ClassId, u8)>,
-    wishes_free: Vec<u32>,
+    /// By index: the class, and which of its subscriptions it is.
+    subscriptions: Vec<(ClassId, u8)>,
+    indices_free: Vec<u32>,
     matcher: Matcher,
     /// What connections have spent apart from their classes' accounts.
     pub(super) spending: Spending,
-    /// Wishes that want the event at hand.
-    wanted: Vec<WishId>,
-    /// Those whose connections ask for the same and call it otherwise.
+    /// Subscriptions that want the event at hand.
+    wanted: Vec<SubscriptionIndex>,
+    /// Mixed classes: their connections ask for the same and call it otherwise.
     mixed: Mixed,
     /// Deflate streams in use.
     streams: Rc<Cell<usize>>,
@@ -66,33 +66,33 @@ impl Classes {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("classes are fewer than connections")
         }));
-        let wishes: Vec<WishId> =
-            (0..key.subs.len()).map(|index| self.new_wish(id, index)).collect();
+        let indices: Vec<SubscriptionIndex> =
+            (0..key.subs.len()).map(|sub| self.new_index(id, sub)).collect();
         let key = Arc::new(key);
         self.by_key.insert(Arc::clone(&key), id);
         self.mixed.class_made(&key);
         self.matcher.open_account(payer(id), spent);
-        for (wish, sub) in wishes.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
-            self.matcher.insert(*wish, payer(id), &sub.topics, sub.filter.as_ref());
+        for (index, sub) in indices.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
+            self.matcher.insert(*index, payer(id), &sub.topics, sub.filter.as_ref());
         }
-        let class = Class::new(key, wishes);
+        let class = Class::new(key, indices);
         self.bytes += class.weight_bytes;
         self.slots[id.index()] = Some(Box::new(class));
         id
     }
 
-    fn new_wish(&mut self, class: ClassId, index: usize) -> WishId {
-        let place = (class, u8::try_from(index).expect("subscriptions are at most 64"));
-        match self.wishes_free.pop() {
-            Some(wish) => {
-                self.wishes[wish as usize] = place;
-                WishId(wish)
+    fn new_index(&mut self, class: ClassId, sub: usize) -> SubscriptionIndex {
+        let place = (class, u8::try_from(sub).expect("subscriptions are at most 64"));
+        match self.indices_free.pop() {
+            Some(index) => {
+                self.subscriptions[index as usize] = place;
+                SubscriptionIndex(index)
             }
             None => {
-                self.wishes.push(place);
-                WishId(
-                    u32::try_from(self.wishes.len() - 1)
-                        .expect("wishes are bounded by connections"),
+                self.subscriptions.push(place);
+                SubscriptionIndex(
+                    u32::try_from(self.subscriptions.len() - 1)
+                        .expect("indices are bounded by connections"),
                 )
             }
         }
@@ -102,13 +102,13 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) {
         let class = self.slots.get_mut(id.index()).and_then(Option::take);
         let Some(class) = class else { return };
-        for wish in class.wishes.iter().filter(|_| !class.key.is_asleep) {
-            self.matcher.remove(*wish);
+        for index in class.indices.iter().filter(|_| !class.key.is_asleep) {
+            self.matcher.remove(*index);
         }
         self.by_key.remove(&class.key);
         self.mixed.class_gone(id, &class.key);
         self.bytes -= class.weight_bytes;
-        self.wishes_free.extend(class.wishes.iter().map(|wish| wish.0));
+        self.indices_free.extend(class.indices.iter().map(|index| index.0));
         self.free.push(id.0);
     }
 
@@ -120,8 +120,8 @@ impl Classes {
 
     /// Notes in each class that wants the event which of its subscriptions do, and adds it to the list. A class that is gone since wants nothing.
     pub(super) fn take_wanting(&mut self, classes: &mut Vec<ClassId>) {
-        for wish in self.wanted.drain(..) {
-            let (id, sub) = self.wishes[wish.0 as usize];
+        for index in self.wanted.drain(..) {
+            let (id, sub) = self.subscriptions[index.0 as usize];
             let Some(class) = self.slots[id.index()].as_deref_mut() else { continue };
             if class.matched == 0 {
                 classes.push(id);
@@ -163,7 +163,7 @@ impl Classes {
         (id, follows)
     }
 
-    /// The same, where there are classes that ask for the same and none that calls it so.
+    /// Enters a connection where there are classes that ask for the same and none that calls it so.
     fn enter_mixed(
         &mut self,
         key: ClassKey,
@@ -241,7 +241,7 @@ impl Classes {
         self.matcher.interest().bounded()
     }
 
-    /// Another number whenever they may be others.
+    /// The version of the fields that filters read: another number whenever they may be others.
     pub(super) fn interest_version(&self) -> u64 {
         self.matcher.interest_version()
     }
@@ -249,7 +249,7 @@ impl Classes {
     pub(super) fn at(&mut self, id: ClassId) -> &mut Class {
         self.slots[id.index()]
             .as_deref_mut()
-            .expect("a connection or a wish names it, so it exists")
+            .expect("a connection or an index names it, so it exists")
     }
 
     pub(super) fn find(&self, id: ClassId) -> Option<&Class> {
@@ -285,7 +285,7 @@ impl Classes {
         class.members.first().or_else(|| class.solos.first()).copied()
     }
 
-    /// Bytes of all of them, with what finds their subscriptions.
+    /// Bytes of all classes, with what finds their subscriptions.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -295,7 +295,7 @@ impl Classes {
         self.streams.get()
     }
 
-    /// One more stream; `None`: there are as many as there may be.
+    /// One more deflate stream; `None`: there are as many as there may be.
     pub(super) fn lease_stream(&self) -> Option<StreamLease> {
         (self.streams.get() < DEFLATE_STREAMS_MAX).then(|| StreamLease::of(&self.streams))
     }

@@ -18,12 +18,12 @@ use crate::event::TopicName;
 use crate::event::TopicPattern;
 
 impl Who {
-    /// Whether they may know that something happened on a topic.
+    /// Whether the client may know that something happened on a topic.
     pub(super) fn hears_of(&self, topic: &TopicName) -> bool {
         self.principal.may_hear(topic) && !self.is_barred(topic)
     }
 
-    /// The same of a pattern: of every topic that it can match.
+    /// Whether this client may hear of every topic that a pattern can match.
     pub(super) fn hears_of_all(&self, topics: &TopicPattern) -> bool {
         match topics {
             TopicPattern::Exact(topic) => self.hears_of(topic),

@@ -42,43 +42,43 @@ impl ClassId {
 /// From where a connection comes, and what is known of that.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// Where it comes from, as far as those who pass it on are to be believed.
+    /// Where the connection comes from, as far as those who pass it on are to be believed.
     pub(super) peer: IpAddr,
     /// A proxy has said in front of everything that it speaks for somebody.
     pub(super) is_passed_on: bool,
-    /// What few have.
+    /// What few connections have, and is made when it is needed.
     pub(super) origin: Option<Box<Origin>>,
-    /// The registrar counts it.
+    /// The registrar counts the connection.
     pub(super) is_counted: bool,
-    /// They were told that their token is soon over.
+    /// The client was told that its token is soon over.
     pub(super) is_warned: bool,
-    /// What their token says, of what all tokens may.
+    /// Bytes of what the client's token says, of those that all tokens may have.
     pub(super) who_counted: Counted,
 }
 
 /// By what a caller is known besides its address.
 #[derive(Debug, Default)]
 pub(super) struct Origin {
-    /// The certificate that it has shown, if that is one that the operator knows.
+    /// The name by the certificate that was shown, if that is one that the operator knows.
     pub(super) named: Option<Named>,
-    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) proxy: Option<IpAddr>,
-    /// It may be anyone's who shows no token, where that is asked later than its first bytes.
+    /// The connection may be anyone's who shows no token, where that is asked later than its first bytes.
     pub(super) may_be_anyone: bool,
-    /// Seconds of silence after which it is taken to be gone, where that is agreed; 0: it may be silent.
+    /// Seconds of silence after which the client is taken to be gone, where that is agreed; 0: it may be silent.
     pub(super) silent_s_max: u32,
-    /// Messages that it takes without having acknowledged them.
+    /// Messages that the client takes without having acknowledged them.
     pub(super) window_max: u16,
-    /// Its hold on a name that is its own.
+    /// The connection's hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
-    /// What whoever answers hooks is told when it ends.
+    /// What whoever answers hooks is told when the connection ends.
     pub(super) at_end: Option<Box<hook::Call>>,
-    /// What is published for it when it is over.
+    /// The will: what is published for the client when the connection is over.
     pub(super) will: Option<Box<Will>>,
 }
 
 impl Caller {
-    /// Of whom nothing more is known.
+    /// A caller of whom nothing more than the address is known.
     fn new(peer: IpAddr, is_proxy: bool) -> Self {
         Self {
             peer,
@@ -90,28 +90,28 @@ impl Caller {
         }
     }
 
-    /// Bytes of what is published for it when it is over.
+    /// Bytes of the will.
     pub(super) fn will_bytes(&self) -> usize {
         let will = self.origin.as_ref().and_then(|origin| origin.will.as_ref());
         will.map_or(0, |will| will.draft.held_bytes())
     }
 
-    /// What few have, to be changed.
+    /// What few connections have, to be changed.
     pub(super) fn origin_mut(&mut self) -> &mut Origin {
         self.origin.get_or_insert_with(Box::default)
     }
 
-    /// Seconds of silence after which it is taken to be gone; 0: it may be silent.
+    /// Seconds of silence after which the client is taken to be gone; 0: it may be silent.
     pub(super) fn silent_s_max(&self) -> u32 {
         self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
     }
 
-    /// Messages that it takes without having acknowledged them.
+    /// Messages that the client takes without having acknowledged them.
     pub(super) fn window_max(&self) -> u16 {
         self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
     }
 
-    /// Where its far end is, if that is a proxy that is trusted to say for whom it speaks.
+    /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.
     pub(super) fn proxy(&self) -> Option<IpAddr> {
         self.origin.as_deref()?.proxy
     }
@@ -121,28 +121,28 @@ impl Caller {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) generation: u32,
-    /// Its subscriptions, if it has any.
+    /// The class of the connection's subscriptions, if it has any.
     pub(super) class: Option<ClassId>,
-    /// Where it stands in its class's list: of those who are solo if it is, else of the members.
+    /// Where the connection stands in its class's list: of those who are solo if it is, else of the members.
     pub(super) seat: u32,
-    /// The epoch of its class's deflate stream that it has seen every message of; 0: none.
+    /// The epoch of the class's deflate stream of which the connection has seen every message; 0: none.
     pub(super) synced: u32,
-    /// When its client was last heard, in seconds since the start.
+    /// When the client was last heard, in seconds since the start.
     pub(super) heard_s: u32,
     pub(super) session: Session,
-    /// What is said on it, once it is no longer HTTP.
+    /// The conversation on the connection, once that is no longer HTTP.
     pub(super) talk: Option<Box<dyn Talk>>,
-    /// Bytes of what it has said, and that are not carried out, as the intake counts them.
+    /// Bytes that the client has said and that are not carried out, as the intake counts them.
     pub(super) held_bytes: usize,
-    /// It stands in the list of those to be gone on with.
+    /// The connection stands in the list of those to be gone on with.
     pub(super) is_heard_later: bool,
-    /// How it is spoken to, once that is known.
+    /// How the connection is spoken to, once that is known.
     pub(super) voice: Option<Voice>,
-    /// Who is on it, once that is known.
+    /// Who is on the connection, once that is known.
     pub(super) who: Option<Arc<Who>>,
-    /// From where it comes, and what is known of that.
+    /// From where the connection comes, and what is known of that.
     pub(super) caller: Caller,
-    /// What its paced and leaving subscriptions remember.
+    /// What the connection's paced and leaving subscriptions remember.
     pub(super) shaping: Option<Box<Shaping>>,
     /// `None`: in step with its class, or idle.
     pub(super) solo: Option<Box<Solo>>,
@@ -154,7 +154,7 @@ impl Conn {
         u64::from(shard.0) << 58 | u64::from(id.0) << 32 | u64::from(self.generation)
     }
 
-    /// Whether its last words have been said.
+    /// Whether the connection's last words have been said.
     pub(super) fn is_closing(&self) -> bool {
         self.solo.as_deref().is_some_and(|solo| solo.closing.is_some())
     }
@@ -166,11 +166,11 @@ pub(super) struct Conns {
     slots: Vec<Slot>,
     free: BinaryHeap<Reverse<u32>>,
     addresses: Addresses,
-    /// Whose input is wanted again.
+    /// Connections whose input is wanted again.
     resumed: Vec<ConnId>,
-    /// What is being said, until its length is known.
+    /// The buffer of what is being said, until its length is known.
     said: Vec<u8>,
-    /// Those whose sockets are to be closed.
+    /// Connections whose sockets are to be closed.
     gone: VecDeque<ConnId>,
 }
 
@@ -220,7 +220,7 @@ impl Conns {
         Some(ConnRef { id: ConnId(id), generation })
     }
 
-    /// Takes a place back.
+    /// Takes a connection's place back.
     fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let slot = self.slots.get_mut(id.index())?;
         let Slot::Taken(Conn { generation, .. }) = *slot else { return None };
@@ -250,7 +250,7 @@ impl Conns {
         self.find_mut(conn.id).filter(|found| found.generation == conn.generation)
     }
 
-    /// The same, to look at only.
+    /// The connection that a reference names, to look at only.
     pub(super) fn see(&self, conn: ConnRef) -> Option<&Conn> {
         self.find(conn.id).filter(|found| found.generation == conn.generation)
     }

@@ -64,6 +64,11 @@ const fn tells(path: &'static str, what: Inquire, purpose: &'static str) -> Door
 
 const ITS_OWN: &[Door] = &[
     page(Path::OneOf(&dashboard::PATHS), "the live page"),
+    page(
+        Path::OneOf(&dashboard::DOCUMENT_PATHS),
+        "what this page says, as documents; and their viewer",
+    ),
+    page(Path::Below(dashboard::VIEWER, "type"), "the viewer in another layout"),
     Door {
         path: Path::Exactly("/v1/admin/revoke"),
         method: Method::Post,
@@ -129,7 +134,7 @@ pub(super) enum Found {
     OtherMethods,
     /// A WebSocket is, and it was not asked for.
     NotUpgraded,
-    /// It asks what may be asked.
+    /// The request asks what may be asked (OPTIONS).
     Options,
 }
 

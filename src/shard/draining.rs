@@ -126,7 +126,7 @@ impl Shard {
 }
 
 impl Conn {
-    /// Whether its dialect, or the stream that it is spoken on, has a word for when to come back.
+    /// Whether the connection's dialect, or the stream that it is spoken on, has a word for when to come back.
     fn is_told_to_return(&self) -> bool {
         let Some(voice) = self.voice else { return false };
         match self.session {

@@ -68,7 +68,7 @@ impl Encoded {
         Self { codec: Some(Rc::clone(codec)), ..Self::default() }
     }
 
-    /// What it encodes with.
+    /// What bodies are encoded with.
     pub(super) fn codec(&self) -> Rc<Codec> {
         Rc::clone(self.codec.as_ref().expect("whoever encodes was made with one"))
     }

@@ -23,7 +23,7 @@ impl Shard {
         self.telling.gathered.begin_event(event);
         self.stats.events += 1;
         self.telling.turn.spend(UNITS_EVENT);
-        let mut scratch = self.telling.take_scratch();
+        let mut buffers = self.telling.take_buffers();
         self.classes.begin_second(now);
         let (wanted, steps) = self.classes.match_event(event);
         self.stats.filter_steps += steps;
@@ -33,34 +33,34 @@ impl Shard {
         }
         self.close_all_spent(now);
         // One is gone if its filters took too much for this event.
-        self.classes.take_wanting(&mut scratch.classes);
-        scratch.encoded.begin();
-        scratch.alone.clear();
-        for id in scratch.classes.drain(..) {
+        self.classes.take_wanting(&mut buffers.classes);
+        buffers.encoded.begin();
+        buffers.alone.clear();
+        for id in buffers.classes.drain(..) {
             let class = self.classes.at(id);
             let mut subs = std::mem::take(&mut class.matched);
             if subs & class.unmatched.excluding != 0 {
                 subs = class.without_own(event, subs);
             }
             if subs & class.unmatched.at(event.op) != 0 {
-                scratch.forced.push((id, subs));
+                buffers.forced.push((id, subs));
                 continue;
             }
             if let Some(conn) = self.classes.only_conn(id) {
-                scratch.alone.push((conn, subs));
+                buffers.alone.push((conn, subs));
                 subs = self.shape_live(conn, event, subs, now);
             }
             if subs != 0 {
-                self.emit(id, event, subs, &mut scratch.encoded, now);
+                self.emit(id, event, subs, &mut buffers.encoded, now);
             }
         }
-        if !scratch.forced.is_empty() {
-            self.fan_out_forced(event, &scratch.forced, &mut scratch.alone, now);
-            scratch.forced.clear();
+        if !buffers.forced.is_empty() {
+            self.fan_out_forced(event, &buffers.forced, &mut buffers.alone, now);
+            buffers.forced.clear();
         }
-        scratch.encoded.end();
-        self.announce_leaves(event, &scratch.alone, now);
-        self.telling.put_back_scratch(scratch);
+        buffers.encoded.end();
+        self.announce_leaves(event, &buffers.alone, now);
+        self.telling.put_back_buffers(buffers);
     }
 
     /// Queues an event for a class: once for its members, and for each who is solo.

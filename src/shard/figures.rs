@@ -22,7 +22,7 @@ pub enum FigureKind {
 }
 
 impl FigureKind {
-    /// Its word, in Prometheus as in `metric_type`.
+    /// The kind's word, in Prometheus as in `metric_type`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ const fn counter(name: &'static str, help: &'static str, read: fn(&Stats) -> u64
     Figure { name, kind: FigureKind::Counter, help, read }
 }
 
-/// All of them.
+/// The figures of shards.
 pub const FIGURES: &[Figure] = &[
     gauge("fanwire_connections", "Connections that are open.", |stats| stats.connections),
     counter("fanwire_connections_opened_total", "Connections that were accepted.", |stats| {

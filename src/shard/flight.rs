@@ -36,9 +36,9 @@ pub(super) struct Flight {
     gathered: Vec<u8>,
     /// Of each class beyond what may be gathered: the frames that are copied side by side as they are sent.
     scattered: Vec<Vec<FrameId>>,
-    scratch: Vec<u8>,
+    joined: Vec<u8>,
     spans: Vec<Spans>,
-    /// Who has still to be sent it.
+    /// Members that have still to be sent what flies.
     due: Roll,
     unsent: Vec<Unsent>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Flight {
 #[derive(Debug)]
 struct Spans {
     frame_count: usize,
-    /// What sending it to one member costs.
+    /// Units that sending to one member costs.
     units: u64,
     plain: Span,
     deflated: Option<Span>,
@@ -68,12 +68,12 @@ struct Late {
     bytes: usize,
 }
 
-/// Where bytes are.
+/// Where the bytes of a span lie.
 #[derive(Clone, Copy, Debug)]
 enum Span {
     /// From here to there in the frame buffer.
     Frames(usize, usize),
-    /// Among those gathered.
+    /// In the buffer of gathered bytes, from here to there.
     Gathered(usize, usize),
     /// In the frames of this list.
     Scattered(usize),
@@ -84,14 +84,14 @@ struct Source<'a> {
     frames: &'a Frames,
     gathered: &'a [u8],
     scattered: &'a [Vec<FrameId>],
-    scratch: &'a mut Vec<u8>,
+    joined: &'a mut Vec<u8>,
 }
 
 /// What one member is sent.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct MemberPart {
     span: Span,
-    /// Which of `kept` it is.
+    /// The index in `kept`: plain bytes, or deflated ones.
     variant: usize,
     late: Late,
 }
@@ -106,7 +106,7 @@ pub(super) struct Unsent {
     pub(super) is_begun: bool,
 }
 
-/// Bytes of scratch that are kept from flight to flight.
+/// Bytes of either buffer that are kept from flight to flight.
 const KEPT_BYTES: usize = 1024 * 1024;
 
 impl Flight {
@@ -124,7 +124,7 @@ impl Flight {
         self.spans.clear();
         self.frames.clear();
         self.scattered.clear();
-        for buffer in [&mut self.gathered, &mut self.scratch] {
+        for buffer in [&mut self.gathered, &mut self.joined] {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES);
         }
@@ -195,8 +195,8 @@ impl Flight {
         if !self.is_underway() {
             return true;
         }
-        let Self { frames, gathered, scattered, scratch, spans, due, unsent } = self;
-        let source = &mut Source { frames, gathered, scattered, scratch };
+        let Self { frames, gathered, scattered, joined, spans, due, unsent } = self;
+        let source = &mut Source { frames, gathered, scattered, joined };
         while ground.turn.spent() < units_max
             && let Some(mut row) = due.take_row()
         {
@@ -247,7 +247,7 @@ impl Flight {
         synced: u32,
         outboxes: &Rc<Budget>,
     ) -> (Owed, usize, u32) {
-        let Self { frames, gathered, scattered, scratch, spans, due, .. } = self;
+        let Self { frames, gathered, scattered, joined, spans, due, .. } = self;
         if !due.remove(id) {
             return (Owed::default(), 0, synced);
         }
@@ -255,7 +255,7 @@ impl Flight {
         let part = spans.part(id, |epoch, begins| begins || epoch == synced);
         let synced = if part.variant == 1 { spans.epoch } else { synced };
         let messages = spans.frame_count - part.late.frames;
-        let source = &mut Source { frames, gathered, scattered, scratch };
+        let source = &mut Source { frames, gathered, scattered, joined };
         let whole = part.span.of(source);
         (spans.rest(part, whole, 0, outboxes), messages, synced)
     }
@@ -291,7 +291,7 @@ impl Ground<'_> {
         }
     }
 
-    /// The same where some of it is in pieces: as many at a time as one call takes.
+    /// Sends a member what is partly in pieces: as many at a time as one call takes.
     fn send_pieces_to_member<S: Sink>(
         &mut self,
         sink: &mut S,
@@ -368,7 +368,7 @@ impl Spans {
 
     /// What a member is sent; `is_synced` says whether it has seen an epoch from its beginning, or does with these frames.
     #[inline]
-    fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> Part {
+    fn part(&self, id: ConnId, is_synced: impl FnOnce(u32, bool) -> bool) -> MemberPart {
         let late = if self.late.is_empty() {
             Late::default()
         } else {
@@ -376,14 +376,20 @@ impl Spans {
         };
         match self.deflated {
             Some(span) if is_synced(self.epoch, self.restarted && late.frames == 0) => {
-                Part { span, variant: 1, late: Late { bytes: 0, ..late } }
+                MemberPart { span, variant: 1, late: Late { bytes: 0, ..late } }
             }
-            _ => Part { span: self.plain, variant: 0, late },
+            _ => MemberPart { span: self.plain, variant: 0, late },
         }
     }
 
     /// What is left for a member whose socket took so many bytes: shared by all who are owed it.
-    fn rest(&mut self, part: Part, whole: &[u8], taken: usize, outboxes: &Rc<Budget>) -> Owed {
+    fn rest(
+        &mut self,
+        part: MemberPart,
+        whole: &[u8],
+        taken: usize,
+        outboxes: &Rc<Budget>,
+    ) -> Owed {
         let mut rest = Owed::default();
         let from = part.late.bytes + taken;
         if from < whole.len() {
@@ -409,9 +415,9 @@ impl Span {
             Self::Frames(start, end) => &source.frames.all()[start..end],
             Self::Gathered(start, end) => &source.gathered[start..end],
             Self::Scattered(list) => {
-                source.scratch.clear();
-                source.frames.gather(&source.scattered[list], source.scratch);
-                source.scratch
+                source.joined.clear();
+                source.frames.gather(&source.scattered[list], source.joined);
+                source.joined
             }
         }
     }

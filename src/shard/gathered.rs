@@ -200,7 +200,7 @@ impl Gathered {
         }
     }
 
-    /// The same, in pieces.
+    /// Appends an event in pieces, for a class whose dialect can leave the payload where it is.
     fn append_pieces(
         &mut self,
         classes: &mut Classes,

@@ -12,9 +12,9 @@ use super::input::ConnRef;
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) name: ClientName,
-    /// It was told that the name is its own.
+    /// The connection was told that the name is its own.
     pub(super) is_granted: bool,
-    /// What it goes on from, until it has.
+    /// What the session goes on from, until it has.
     pub(super) left: Option<Box<Bookmark>>,
     /// Subscriptions that began while something before them was still to be sent.
     pub(super) begun: Vec<Begun>,

@@ -45,7 +45,7 @@ pub(super) struct Home {
     topics_max: usize,
     topic_bytes_max: usize,
     stamped_us: u64,
-    /// Above it every topic begins of which nothing is known: somebody may have seen so much of it before the machine lost power.
+    /// The offset above which every topic begins of which nothing is known: somebody may have seen so much of it before the machine lost power.
     unknown_ceiling: u64,
     memory: Memory,
 }
@@ -216,7 +216,7 @@ impl Home {
         self.memory.page_of(stretch, read, until_us)
     }
 
-    /// What is told instead, if it does not.
+    /// What is told instead of a page, if the store does not answer.
     pub(super) fn unavailable(&self, read: &Read, until_us: u64) -> Page {
         self.memory.unavailable(read, until_us)
     }

@@ -60,7 +60,7 @@ impl Conn {
         }
     }
 
-    /// What is told when it ends, once.
+    /// What whoever answers hooks is told when the connection ends, once.
     pub(super) fn take_end(&mut self, (shard, id): (ShardId, ConnId)) -> Option<Call> {
         let call = self.caller.origin.as_deref_mut()?.at_end.take()?;
         let conn = super::input::ConnRef { id, generation: self.generation };

@@ -39,7 +39,7 @@ use crate::tables::asks as tables;
 pub struct ConnId(pub u32);
 
 impl ConnId {
-    /// Its place in the slab.
+    /// The connection's index in the slab.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -64,7 +64,7 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimant {
     pub address: Address,
-    /// It does not go on from what was left behind.
+    /// The claimant does not go on from what was left behind.
     pub is_clean: bool,
 }
 
@@ -90,11 +90,11 @@ pub enum Mesh {
     /// From a home shard to every shard: this happened.
     Events(Box<[Arc<Event>]>),
     /// To a home shard: what happened before?
-    Read(Box<ReadWish>),
+    Read(Box<ReadRequest>),
     /// From it.
     Page(Box<PageAnswer>),
     /// To the shard that counts connections: may this one come in?
-    Enter(Box<Entry>),
+    Enter(Box<EntryRequest>),
     /// From it.
     Entered { conn: ConnRef, result: Result<(), LimitError> },
     /// To it: this one has left.
@@ -277,9 +277,9 @@ pub struct PublishedRun {
     pub results: Vec<Result<Placed, RefusalCode>>,
 }
 
-/// A wish to read a home shard's history.
+/// A request to read a home shard's history.
 #[derive(Debug)]
-pub struct ReadWish {
+pub struct ReadRequest {
     pub reader: Address,
     /// Which replay of that connection.
     pub replay: u32,
@@ -320,7 +320,7 @@ pub struct AllowanceAsk {
 
 /// A connection that wants to be let in, or that says late whose it is.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct EntryRequest {
     pub address: Address,
     pub user: Option<Arc<str>>,
     pub peer: IpAddr,

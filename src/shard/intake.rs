@@ -26,7 +26,7 @@ use crate::wire::decoder::Inbound;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// The budget, who holds what of it, and who is gone on with when.
+/// What has been said and is not carried out: its budget, who holds what of it, and who is gone on with when.
 #[derive(Debug)]
 pub(super) struct Intake {
     bytes_max: usize,
@@ -40,9 +40,9 @@ pub(super) struct Intake {
     heard_bytes: usize,
     /// Uploads that found everything full, and when they try again.
     retries: Deadlines<ConnRef>,
-    /// What is done with every payload.
+    /// What finds the fields of every payload.
     pub(super) ingest: Ingest,
-    /// What was asked of somebody else, and is not answered.
+    /// Questions to others that are not answered.
     pub(super) tickets: Tickets,
     /// Rows that have changed, of which nobody has been told yet.
     pub(super) untold: Untold,
@@ -56,7 +56,7 @@ struct Holder {
 }
 
 /// Bytes, and which connection holds them.
-type Held = (usize, Reverse<u32>);
+type BytesHeld = (usize, Reverse<u32>);
 
 impl Intake {
     pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
@@ -84,7 +84,7 @@ impl Intake {
         self.heard_bytes + bytes < HEARD_BYTES_MAX
     }
 
-    /// So many bytes of drafts are carried out in this turn.
+    /// Notes that so many bytes of drafts are carried out in this turn.
     pub(super) const fn heard(&mut self, bytes: usize) {
         self.heard_bytes += bytes;
     }
@@ -133,7 +133,7 @@ impl Intake {
         self.retries.next_ms()
     }
 
-    /// Bytes that are held.
+    /// Bytes of input that all connections hold.
     pub(super) fn held(&self) -> usize {
         self.held
     }
@@ -152,7 +152,7 @@ impl Intake {
         if self.held <= self.bytes_max {
             return Vec::new();
         }
-        let mut by_address: Map<Option<AddressKey>, (usize, Vec<Held>)> = Map::default();
+        let mut by_address: Map<Option<AddressKey>, (usize, Vec<BytesHeld>)> = Map::default();
         for (id, holder) in &self.holders {
             let (sum, of) = by_address.entry(holder.address).or_default();
             *sum += holder.bytes;
@@ -188,7 +188,7 @@ impl Shard {
         self.intake.set(id, conn.caller.peer, bytes);
     }
 
-    /// Takes note of it once more: it is another address that holds it.
+    /// Takes note that another address holds what a connection holds.
     pub(super) fn recount_held(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find(id) else { return };
         self.intake.set(id, conn.caller.peer, conn.held_bytes);

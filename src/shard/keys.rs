@@ -7,31 +7,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::event::TopicName;
+use crate::event::TopicKey;
 use crate::limits::SHAPED_KEY_BYTES;
 
-/// A topic and a key in it.
-pub(super) type Key = (TopicName, Arc<str>);
-
-/// The key of an event.
-pub(super) fn key_of(event: &Event) -> Key {
-    (event.topic.clone(), Arc::clone(&event.key))
-}
-
-fn weight_of(key: &Key) -> usize {
+fn weight_of(key: &TopicKey) -> usize {
     SHAPED_KEY_BYTES + key.0.as_str().len() + key.1.len()
 }
 
 /// A set of keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    set: HashSet<Key, foldhash::fast::RandomState>,
+    set: HashSet<TopicKey, foldhash::fast::RandomState>,
     bytes: usize,
 }
 
 impl Keys {
     /// False: it was there already.
-    pub(super) fn insert(&mut self, key: Key) -> bool {
+    pub(super) fn insert(&mut self, key: TopicKey) -> bool {
         let weight = weight_of(&key);
         let is_new = self.set.insert(key);
         self.bytes += if is_new { weight } else { 0 };
@@ -39,13 +31,13 @@ impl Keys {
     }
 
     /// False: it was not there.
-    pub(super) fn remove(&mut self, key: &Key) -> bool {
+    pub(super) fn remove(&mut self, key: &TopicKey) -> bool {
         let was_there = self.set.remove(key);
         self.bytes -= if was_there { weight_of(key) } else { 0 };
         was_there
     }
 
-    pub(super) fn contains(&self, key: &Key) -> bool {
+    pub(super) fn contains(&self, key: &TopicKey) -> bool {
         self.set.contains(key)
     }
 
@@ -67,8 +59,8 @@ impl Keys {
 }
 
 impl IntoIterator for Keys {
-    type Item = Key;
-    type IntoIter = std::collections::hash_set::IntoIter<Key>;
+    type Item = TopicKey;
+    type IntoIter = std::collections::hash_set::IntoIter<TopicKey>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.set.into_iter()
@@ -77,14 +69,14 @@ impl IntoIterator for Keys {
 
 /// The event that is held of each key.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    by_key: HashMap<Key, Arc<Event>, foldhash::fast::RandomState>,
+pub(super) struct HeldEvents {
+    by_key: HashMap<TopicKey, Arc<Event>, foldhash::fast::RandomState>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldEvents {
     /// In the place of the one that is held of the key, if there is one.
-    pub(super) fn insert(&mut self, key: Key, event: Arc<Event>) {
+    pub(super) fn insert(&mut self, key: TopicKey, event: Arc<Event>) {
         self.bytes += weight_of(&key) + event.weight_bytes();
         let weight = weight_of(&key);
         if let Some(former) = self.by_key.insert(key, event) {
@@ -92,13 +84,13 @@ impl Held {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &TopicKey) {
         if let Some(event) = self.by_key.remove(key) {
             self.bytes -= weight_of(key) + event.weight_bytes();
         }
     }
 
-    pub(super) fn contains(&self, key: &Key) -> bool {
+    pub(super) fn contains(&self, key: &TopicKey) -> bool {
         self.by_key.contains_key(key)
     }
 
@@ -119,9 +111,9 @@ impl Held {
     }
 }
 
-impl IntoIterator for Held {
-    type Item = (Key, Arc<Event>);
-    type IntoIter = std::collections::hash_map::IntoIter<Key, Arc<Event>>;
+impl IntoIterator for HeldEvents {
+    type Item = (TopicKey, Arc<Event>);
+    type IntoIter = std::collections::hash_map::IntoIter<TopicKey, Arc<Event>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.by_key.into_iter()

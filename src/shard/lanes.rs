@@ -16,7 +16,7 @@ use crate::limits::MESH_PENDING_MAX;
 pub struct PartyId(pub u16);
 
 impl PartyId {
-    /// Its place in the list of all.
+    /// The party's index in the list of all parties.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -32,7 +32,7 @@ impl From<ShardId> for PartyId {
 /// Which of a party's two lanes a message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// Small, and carried out when it is taken: nothing may wait behind it for long.
+    /// Messages that are small, and carried out when they are taken: nothing may wait behind one for long.
     Control,
     /// As much as there is to tell; taken while the receiver has room for it.
     Data,
@@ -44,13 +44,13 @@ impl Lane {
 
 /// What parties say to one another.
 pub trait Message: Send + 'static {
-    /// Which lane it takes. Two messages whose order matters take the same one.
+    /// Which lane the message takes. Two messages whose order matters take the same one.
     fn lane(&self) -> Lane;
 
-    /// Bytes of memory that it keeps alive, about.
+    /// Bytes of memory that the message keeps alive, about.
     fn weight_bytes(&self) -> usize;
 
-    /// Whether it is of the past, which can wait: it has room of its own, and takes none from what is new.
+    /// Whether the message is of the past, which can wait: it has room of its own, and takes none from what is new.
     fn is_past(&self) -> bool;
 }
 
@@ -72,12 +72,12 @@ pub struct Pending<M> {
 struct Queue<M> {
     parcels: VecDeque<Parcel<M>>,
     bytes: usize,
-    past: Past,
+    past: PastShare,
 }
 
 /// How much of a queue is of the past.
 #[derive(Clone, Copy, Debug, Default)]
-struct Past {
+struct PastShare {
     parcels: usize,
     bytes: usize,
 }
@@ -102,7 +102,7 @@ impl<M> Queue<M> {
 
 impl<M> Default for Pending<M> {
     fn default() -> Self {
-        let queue = || Queue { parcels: VecDeque::new(), bytes: 0, past: Past::default() };
+        let queue = || Queue { parcels: VecDeque::new(), bytes: 0, past: PastShare::default() };
         Self { control: queue(), data: queue() }
     }
 }
@@ -198,7 +198,7 @@ impl<M> Outgoing<M> {
         Self { parties: Vec::new(), shard_count: usize::from(shard_count), bytes_max }
     }
 
-    /// What waits for one of them.
+    /// What waits for one party.
     pub(super) fn to(&mut self, party: impl Into<PartyId>) -> &mut Pending<M> {
         let index = party.into().index();
         if self.parties.len() <= index {

@@ -48,8 +48,8 @@ pub(super) struct Making<'a> {
 }
 
 /// One message: its body, and what stands around it.
-struct Message<'a> {
-    /// What an event stream calls it.
+struct LargeMessage<'a> {
+    /// What an event stream calls the message.
     kind: &'a str,
     head: &'a [u8],
     body: &'a Body,
@@ -80,12 +80,14 @@ pub(super) fn pieces(
         let (body, own_head) = encoded.parts(to, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         let sse_id = sse_id.filter(|_| voice.is_sse());
-        making
-            .put_message(voice, &Message { kind: "batch", head: &head, body, tail: &tail, sse_id });
+        making.put_message(
+            voice,
+            &LargeMessage { kind: "batch", head: &head, body, tail: &tail, sse_id },
+        );
     } else {
         for subs in voice::messages(to, subs) {
             let (body, head) = encoded.parts(to, event, subs, (Form::Single, told));
-            making.put_message(voice, &Message { kind: "", head, body, tail: &[], sse_id });
+            making.put_message(voice, &LargeMessage { kind: "", head, body, tail: &[], sse_id });
         }
     }
     making.end_own();
@@ -105,7 +107,7 @@ impl Making<'_> {
         self.pieces.extend(pieces);
     }
 
-    fn put_message(&mut self, voice: Voice, message: &Message<'_>) {
+    fn put_message(&mut self, voice: Voice, message: &LargeMessage<'_>) {
         match voice.transport {
             Transport::WebSocket { .. } => self.put_frame(voice, message),
             Transport::Sse { chunked } => self.put_sse(chunked, message),
@@ -114,7 +116,7 @@ impl Making<'_> {
         }
     }
 
-    fn put_frame(&mut self, voice: Voice, message: &Message<'_>) {
+    fn put_frame(&mut self, voice: Voice, message: &LargeMessage<'_>) {
         if let Some(text) = self.deflated(voice, message.body) {
             return self.put_deflated(voice, text, message);
         }
@@ -127,7 +129,7 @@ impl Making<'_> {
         self.own.extend_from_slice(message.tail);
     }
 
-    fn put_bare(&mut self, message: &Message<'_>) {
+    fn put_bare(&mut self, message: &LargeMessage<'_>) {
         let body = self.body(message.body, TextForm::Whole);
         self.own.extend_from_slice(message.head);
         self.put_all(body);
@@ -135,7 +137,7 @@ impl Making<'_> {
     }
 
     /// The head and the tail are stored, so that the body is deflated once whatever stands around it.
-    fn put_deflated(&mut self, voice: Voice, text: Rc<Kept>, message: &Message<'_>) {
+    fn put_deflated(&mut self, voice: Voice, text: Rc<Kept>, message: &LargeMessage<'_>) {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         deflate::stored_head(message.head, &mut head);
         deflate::stored_tail(message.tail, &mut tail);
@@ -147,7 +149,7 @@ impl Making<'_> {
         self.own.append(&mut tail);
     }
 
-    fn put_sse(&mut self, chunked: bool, message: &Message<'_>) {
+    fn put_sse(&mut self, chunked: bool, message: &LargeMessage<'_>) {
         let id = message.sse_id.and_then(voice::sse_cursor);
         let event =
             sse::Event { id: id.as_deref().unwrap_or_default(), event: message.kind, data: &[] };
@@ -167,7 +169,7 @@ impl Making<'_> {
         self.own.append(&mut after);
     }
 
-    fn put_enveloped(&mut self, voice: Voice, message: &Message<'_>) {
+    fn put_enveloped(&mut self, voice: Voice, message: &LargeMessage<'_>) {
         let body = self.body(message.body, TextForm::Whole);
         let bytes = message.head.len() + length(&body) + message.tail.len();
         let mut envelope = Vec::new();

@@ -17,17 +17,17 @@ impl Latency {
         self.landed.clear();
     }
 
-    /// Somebody here wants an event with this stamp.
+    /// Notes that somebody here wants an event with this stamp.
     pub(super) fn gather(&mut self, time_us: u64) {
         self.gathered.push(time_us);
     }
 
-    /// What was gathered takes off.
+    /// Notes that what was gathered takes off.
     pub(super) fn launch(&mut self) {
         self.flying.append(&mut self.gathered);
     }
 
-    /// All that flew was sent.
+    /// Notes that all that flew was sent.
     pub(super) fn land(&mut self) {
         self.landed.append(&mut self.flying);
     }

@@ -16,7 +16,7 @@ pub(super) const SWEEP_TICKS: u32 = 10;
 /// How long a stopping shard waits for events that are still on their way between shards.
 const STOP_SETTLE_MS: u64 = 50;
 
-/// How far a shard has come.
+/// A shard's life: the time, the sweep, and how far stopping has come.
 #[derive(Debug, Default)]
 pub(super) struct Life {
     /// When it is, as answers say it: set with every accepted connection and every tick.
@@ -89,7 +89,7 @@ impl Life {
         matches!(&self.stopping, Some(Stopping::Telling { left }) if left.is_empty())
     }
 
-    /// When there is something to do for it at the latest.
+    /// When stopping needs the next turn at the latest, in milliseconds since the start.
     pub(super) fn due_ms(&self) -> Option<u64> {
         match &self.stopping {
             Some(Stopping::Settling { until_ms }) => Some(*until_ms),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::input::ConnId;
 use super::names::Holding;
 use super::past::Wanted;
-use super::solo::Listener;
 use super::solo::Replay;
+use super::solo::ReplayTarget;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::SubId;
@@ -50,8 +50,8 @@ impl Holding<'_> {
             return;
         }
         let serial = self.shard.telling.past_room.next_serial();
-        let listener = Listener { sub: 0, is_live: false };
-        let mut replay = Replay::new(serial, listener, &SubId::from(""));
+        let target = ReplayTarget { sub: 0, is_live: false };
+        let mut replay = Replay::new(serial, target, &SubId::from(""));
         replay.together = set;
         for home in homes {
             let time_us = homes_us[home.index()];

@@ -15,7 +15,7 @@ use foldhash::fast::FixedState;
 use foldhash::fast::RandomState;
 
 use super::class::ClassKey;
-use super::class::Names;
+use super::class::SubNames;
 use super::conns::ClassId;
 use super::input::ConnId;
 use super::solo::Solo;
@@ -36,8 +36,8 @@ pub(super) struct Mixed {
 /// The connections of one mixed class.
 #[derive(Debug, Default)]
 struct Crowd {
-    names: HashMap<ConnId, Names, RandomState>,
-    conns: HashMap<Names, ConnId, RandomState>,
+    names: HashMap<ConnId, SubNames, RandomState>,
+    conns: HashMap<SubNames, ConnId, RandomState>,
 }
 
 /// Bytes that a connection with these names takes in a mixed class.
@@ -92,7 +92,7 @@ impl Mixed {
     }
 
     /// A connection enters a mixed class in which nobody calls subscriptions so; bytes that it takes.
-    pub(super) fn enter(&mut self, class: ClassId, conn: ConnId, names: Names) -> usize {
+    pub(super) fn enter(&mut self, class: ClassId, conn: ConnId, names: SubNames) -> usize {
         let weight = weight_of(&names);
         let crowd = self.crowds.entry(class).or_default();
         let before = crowd.conns.insert(Arc::clone(&names), conn);

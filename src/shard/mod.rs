@@ -117,13 +117,13 @@ pub use input::Began;
 pub use input::Claimant;
 pub use input::ConnId;
 pub use input::ConnRef;
-pub use input::Entry;
+pub use input::EntryRequest;
 pub use input::Mesh;
 pub use input::PageAnswer;
 pub use input::Port;
 pub use input::PublishRun;
 pub use input::PublishedRun;
-pub use input::ReadWish;
+pub use input::ReadRequest;
 pub use input::conn_of;
 pub use inquiry::ConnName;
 pub use inquiry::Finding;
@@ -151,20 +151,18 @@ pub use sink::Sent;
 pub use sink::Sink;
 pub use stats::Behind;
 pub use stats::Deflated;
-pub use stats::Left;
+pub use stats::SessionsLeft;
 pub use stats::Stats;
 pub use tally::STATUSES;
 pub use tally::Spoken;
 pub use tally::Tally;
 pub use work::Done;
 
-use self::names::Holding;
 use crate::auth::Verifier;
 use crate::clock::Now;
 use crate::event::ShardId;
 use crate::history::Held;
 use crate::limits::ADDRESS_CONNECTIONS_SPARE;
-use session::Reply;
 
 /// One core's world.
 #[derive(Debug)]
@@ -176,7 +174,7 @@ pub struct Shard {
     classes: classes::Classes,
     home: home::Home,
     /// Where durable topics are put in order, if there are any.
-    durable: Option<Box<durable::Durable>>,
+    durable: Option<Box<durable::DurableHome>>,
     /// Messages for each other party.
     outgoing: lanes::Outgoing<Mesh>,
     arrived: arrivals::Arrivals,
@@ -196,7 +194,7 @@ impl Shard {
         let (outgoing_bytes, arrived_bytes, _) = settings.memory.mesh_parts();
         let homes = settings.homes(shard_count);
         let home = home::Home::volatile(id, &homes, &settings);
-        let durable = durable::Durable::of(id, &homes, &settings);
+        let durable = durable::DurableHome::of(id, &homes, &settings);
         Self {
             rights: rights::Rights::new(&settings),
             home,
@@ -248,57 +246,6 @@ impl Shard {
             opened.caller.is_passed_on = is_passed_on;
         }
         Some(conn)
-    }
-
-    /// Takes in a message of another party.
-    pub fn inbox(&mut self, message: Mesh, now: Now) {
-        match message {
-            Mesh::Events(events) => self.arrived.push_events(events),
-            Mesh::Page(answer) => self.arrived.push_page(answer),
-            Mesh::Publish(run) => self.publish_here(*run, now),
-            Mesh::Published(answer) => self.home_answered(*answer, now),
-            Mesh::Read(wish) => self.read_here(wish, now),
-            Mesh::Enter(entry) => self.enter_here(&entry, now),
-            Mesh::Entered { conn, result } => self.entered(conn, result, now),
-            Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
-            Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
-            Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
-            Mesh::Released { name, address, left } => {
-                Holding::at(self).released(name, address, left, now);
-            }
-            Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
-            // This shard fetches none.
-            Mesh::KeysWanted => {}
-            // This shard has no tables.
-            Mesh::Tables(_) => {}
-            Mesh::TablesSay { conn, answer } => {
-                self.answered_outside(conn, &Reply::Table(&answer), now);
-            }
-            // This shard answers none.
-            Mesh::Hook(_) => {}
-            Mesh::HookSays { conn, answered } => {
-                self.answered_outside(conn, &Reply::Hook(&answered), now);
-            }
-            Mesh::Told(told) => self.row_told(*told, now),
-            // This shard is no store.
-            Mesh::Store(_) => {}
-            Mesh::StoreSays(answer) => self.store_said(answer, now),
-            Mesh::Ask(ask) => self.grant(*ask, now),
-            Mesh::Granted { conn, publisher, events } => {
-                self.granted(conn, *publisher, events, now);
-            }
-            Mesh::Keys(verifier) => self.take_keys(verifier),
-            Mesh::Interest(shard, interest) => self.intake.ingest.learn(shard, interest),
-            Mesh::Inquire(asker, inquiry) => {
-                operator::Operator::at(self).asked(asker, &inquiry, now);
-            }
-            Mesh::Found { conn, findings } => {
-                operator::Operator::at(self).found(conn, *findings, now);
-            }
-            Mesh::AskTopics(asker, listing) => self.tell_topics(asker, &listing),
-            Mesh::Topics { conn, topics } => self.topics_told(conn, topics, now),
-        }
     }
 
     /// The messages that wait for another party; what its inbox does not take stays, in order.
@@ -353,7 +300,11 @@ impl Shard {
         let topics = self.home.topic_count() + durable.map_or(0, home::Home::topic_count);
         let (sessions, bytes) = self.rights.claims.left();
         Stats {
-            left: Left { sessions: sessions as u64, bytes: bytes as u64, ..self.stats.left },
+            left: SessionsLeft {
+                sessions: sessions as u64,
+                bytes: bytes as u64,
+                ..self.stats.left
+            },
             connections: self.conns.len() as u64,
             classes: self.classes.len() as u64,
             topics: topics as u64,

@@ -327,14 +327,14 @@ impl<'a> Holding<'a> {
     }
 }
 
-/// Those of a connection's subscriptions that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
+/// The subscriptions of a connection that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
 fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
     let kept = subs.iter().enumerate().filter(|(_, sub)| sub.told_in.is_none());
     kept.fold(0, |set, (at, _)| set | 1 << at)
 }
 
 impl Solo {
-    /// Whether its client has still to be sent something that came before now.
+    /// Whether the client has still to be sent something that came before now.
     fn is_behind(&self) -> bool {
         self.outbox.has_items() || !self.replays.is_empty()
     }

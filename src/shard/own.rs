@@ -47,19 +47,19 @@ const TOLD: [&str; 12] = [
     "fanwire_violations_total",
 ];
 
-/// How far it has come with that.
+/// How far the shard has come with telling of itself.
 #[derive(Debug, Default)]
 pub(super) struct Own {
     told_s: u32,
     logs: Bucket,
-    /// When it was last looked at what came to be too much; 0: never.
+    /// When it was last looked for what came to be too much, in seconds since the start; 0: never.
     looked_s: u32,
     refused_told: u64,
     dropped_told: u64,
 }
 
 impl Shard {
-    /// Tells the figures, if it is time.
+    /// Tells the shard's figures, if it is time.
     pub(super) fn tell_figures(&mut self, now: Now) {
         let every_s = self.settings.own.figures_s;
         let now_s = super::deadlines::seconds(now);

@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use super::keys::Held;
-use super::keys::Key;
+use super::keys::HeldEvents;
 use super::keys::Keys;
-use super::keys::key_of;
 use crate::clock::Now;
 use crate::dialect::MaxRate;
 use crate::dialect::RatePer;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::limits::SHAPED_KEYS_MAX;
 
 /// What one subscription has been sent and is kept waiting for.
@@ -23,17 +22,17 @@ pub(super) struct Pace {
     pub(super) ends_ms: u64,
     /// Keys that had their update in this window.
     pub(super) sent: Keys,
-    pub(super) held: Held,
+    pub(super) held: HeldEvents,
     /// With one rate for the whole subscription: the key whose update is held. All else that is held are keys that leave.
-    pub(super) newest: Option<Key>,
+    pub(super) newest: Option<TopicKey>,
 }
 
 /// What becomes of an event that a paced subscription wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// It goes now.
+    /// The event goes now.
     Now,
-    /// It waits for the window's end; `first`: nothing did before.
+    /// The event waits for the window's end; `first`: nothing did before.
     Held {
         first: bool,
     },
@@ -42,7 +41,7 @@ pub(super) enum Offered {
 
 impl Pace {
     pub(super) fn new(rate: MaxRate) -> Self {
-        Self { rate, ends_ms: 0, sent: Keys::default(), held: Held::default(), newest: None }
+        Self { rate, ends_ms: 0, sent: Keys::default(), held: HeldEvents::default(), newest: None }
     }
 
     /// Sent at once only if nothing is held, or what is sent would not ascend.
@@ -52,10 +51,10 @@ impl Pace {
             return self.hold(event);
         }
         let goes = match self.rate.per {
-            RatePer::Key => self.sent.insert(key_of(event)),
+            RatePer::Key => self.sent.insert(event.topic_key()),
             // That a key leaves is no update: it is told of each, and a later update of another key is none of the first one.
             RatePer::Subscription if event.op == Op::Leave => true,
-            RatePer::Subscription => self.sent.is_empty() && self.sent.insert(key_of(event)),
+            RatePer::Subscription => self.sent.is_empty() && self.sent.insert(event.topic_key()),
         };
         match goes {
             true if self.sent.len() > SHAPED_KEYS_MAX => Offered::Full,
@@ -79,7 +78,7 @@ impl Pace {
 
     pub(super) fn hold(&mut self, event: &Arc<Event>) -> Offered {
         let first = self.held.is_empty();
-        let key = key_of(event);
+        let key = event.topic_key();
         if self.rate.per == RatePer::Subscription {
             if event.op != Op::Leave
                 && let Some(passed_over) = self.newest.replace(key.clone())

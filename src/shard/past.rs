@@ -35,7 +35,7 @@ impl Wanted {
         Self { home, read, after_us, bytes: 0, bytes_max: PLAYBACK_PAGE_BYTES }
     }
 
-    /// Whether it is answered at once and without any event.
+    /// Whether what is wanted is answered at once and without any event.
     pub(super) fn is_free(&self) -> bool {
         matches!(self.read.start, Start::Now)
     }
@@ -47,24 +47,24 @@ pub(super) struct PastHeld {
     /// Beyond what every connection may.
     pub(super) counted: Counted,
     pub(super) in_line: bool,
-    /// What it has begun to be sent was a page, or stands before one.
+    /// What the connection has begun to be sent was a page, or stands before one.
     pub(super) is_begun: bool,
-    /// When it last asked for a page, in milliseconds since the start.
+    /// When the connection last asked for a page, in milliseconds since the start.
     pub(super) asked_ms: u64,
-    /// When its playbacks are to be looked at, in milliseconds since the start, if they are.
+    /// When the connection's playbacks are to be looked at, in milliseconds since the start, if they are.
     pub(super) plays_ms: Option<u64>,
 }
 
 /// What of a snapshot is still to be told.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
+pub(super) struct SnapshotRest {
     /// One home's topics at a time.
     pub(super) parts: VecDeque<(HomeId, TopicPattern)>,
     /// Only upserts are told.
     pub(super) is_of_states: bool,
 }
 
-impl Untold {
+impl SnapshotRest {
     /// The next part's first page. Of a home that has begun to be live, only what was stamped before that.
     pub(super) fn next(&mut self, began_us: &[(HomeId, u64)]) -> Option<(HomeId, Arc<Read>)> {
         let (home, topic) = self.parts.pop_front()?;

@@ -18,7 +18,7 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PageAnswer;
-use super::input::ReadWish;
+use super::input::ReadRequest;
 use super::past::PastHeld;
 use super::past::Wanted;
 use super::solo::Replay;
@@ -34,7 +34,7 @@ use crate::limits::PAGE_ROOM_SHARE;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::REPLAY_STALLED_MS;
 
-/// The budget of a shard's replays, and the line.
+/// The budget of a shard's replays, and the line of those who wait for room.
 #[derive(Debug)]
 pub(super) struct PastRoom {
     budget: Rc<Budget>,
@@ -43,7 +43,7 @@ pub(super) struct PastRoom {
     moved_ms: u64,
     /// Connections whose replays rest, since their filters have worked enough for a while.
     rests: Deadlines<ConnRef>,
-    /// What the replay that began last is called.
+    /// The serial number of the replay that began last.
     serial: u32,
 }
 
@@ -58,7 +58,7 @@ impl PastRoom {
         }
     }
 
-    /// What the next replay is called.
+    /// The serial number of the next replay.
     pub(super) const fn next_serial(&mut self) -> u32 {
         self.serial = self.serial.wrapping_add(1);
         self.serial
@@ -74,12 +74,12 @@ impl PastRoom {
         self.rests.pop_due(now.mono_ms)
     }
 
-    /// When replays have rested.
+    /// When the first replays have rested, in milliseconds since the start.
     pub(super) fn due_ms(&self) -> Option<u64> {
         self.rests.next_ms()
     }
 
-    /// For one connection.
+    /// What one connection holds of the budget: nothing yet.
     pub(super) fn begin(&self) -> PastHeld {
         PastHeld { counted: Counted::of(&self.budget), ..PastHeld::default() }
     }
@@ -116,14 +116,14 @@ impl Solo {
         self.outbox.past_bytes() + begun + replays
     }
 
-    /// Takes note of what it holds now.
+    /// Takes note of what the connection holds now.
     pub(super) fn count_past(&mut self) {
         let is_told = self.outbox.past_bytes() > 0 || !self.replays.is_empty();
         self.past.is_begun = is_told || self.past.is_begun && !self.owed.is_empty();
         self.past.counted.set(beyond_spare(self.past_bytes()));
     }
 
-    /// Whether what it has begun to be sent is of the past.
+    /// Whether what the connection has begun to be sent is of the past.
     pub(super) fn is_begun_with_past(&self) -> bool {
         self.past.is_begun && !self.owed.is_empty()
     }
@@ -135,13 +135,13 @@ impl Solo {
             || self.replays.iter().any(|replay| !replay.asked.is_empty() || replay.holds())
     }
 
-    /// Whether all that it holds is not due yet: its client has nothing to take.
+    /// Whether nothing that the connection holds is due yet: its client has nothing to take.
     fn holds_ahead(&self) -> bool {
         let is_asking = self.replays.iter().any(|replay| !replay.asked.is_empty());
         self.outbox.past_bytes() == 0 && self.owed.is_empty() && !is_asking
     }
 
-    /// Whether its client leaves a page lying: it has taken nothing for a while, or not all of one for long.
+    /// Whether the client leaves a page lying: it has taken nothing for a while, or not all of one for long.
     fn leaves_pages(&self, now: Now) -> bool {
         let moved_ms = self.moved_ms.max(self.past.asked_ms);
         !self.past.in_line
@@ -152,12 +152,12 @@ impl Solo {
 }
 
 impl Shard {
-    fn ask(&mut self, home: HomeId, wish: ReadWish, now: Now) {
+    fn ask(&mut self, home: HomeId, request: ReadRequest, now: Now) {
         let shard = self.shards.homes().shard(home);
         if shard == self.shards.here() {
-            self.read_here(Box::new(wish), now);
+            self.read_here(Box::new(request), now);
         } else {
-            self.outgoing.to(shard).push(Mesh::Read(Box::new(wish)));
+            self.outgoing.to(shard).push(Mesh::Read(Box::new(request)));
         }
     }
 
@@ -195,10 +195,11 @@ impl Shard {
         let page_bytes = if wanted.bytes > 0 { PAGE_BYTES_MIN } else { bytes };
         replay.asked.push(Wanted { bytes, ..wanted });
         let reader = Address { shard: self.shards.here(), conn: reader };
-        let wish = ReadWish { reader, replay: replay.serial, home, read, after_us, page_bytes };
+        let request =
+            ReadRequest { reader, replay: replay.serial, home, read, after_us, page_bytes };
         solo.past.asked_ms = now.mono_ms;
         solo.count_past();
-        self.ask(home, wish, now);
+        self.ask(home, request, now);
         true
     }
 

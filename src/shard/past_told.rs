@@ -11,7 +11,7 @@ use super::input::PageAnswer;
 use super::names::Holding;
 use super::past::Wanted;
 use super::player::Taking;
-use super::shape::Past;
+use super::shape::PastEvent;
 use super::solo::Replay;
 use crate::batch::Item;
 use crate::clock::Now;
@@ -191,7 +191,7 @@ impl Shard {
             let Some(replay) = self.conns.replay_of(id, serial) else { return };
             let is_news = replay.told(event);
             replay.live.replayed += u64::from(passes);
-            let past = Past { passes, is_news, is_played: replay.player.is_some() };
+            let past = PastEvent { passes, is_news, is_played: replay.player.is_some() };
             let Some(event) = self.shape_past(id, event, sub, past, now) else {
                 continue;
             };

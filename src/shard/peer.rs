@@ -9,9 +9,9 @@ use crate::auth::Certificate;
 /// The far end of a connection that was just accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it is.
+    /// Where the peer is.
     pub address: IpAddr,
-    /// What it has shown in its handshake, and was checked there.
+    /// What the peer has shown in its handshake, and was checked there.
     pub certificate: Option<Box<Certificate>>,
     /// A proxy has said that, before anything else.
     pub is_passed_on: bool,

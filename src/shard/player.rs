@@ -25,13 +25,13 @@ use crate::position::Speed;
 
 /// A part of the past that is told in its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum PastPart {
     Event(Arc<Event>),
     /// What is not coming, where the last of it would have stood.
     Gap(u64, Gap),
 }
 
-impl Part {
+impl PastPart {
     fn time_us(&self) -> u64 {
         match self {
             Self::Event(event) => event.time_us,
@@ -49,8 +49,8 @@ impl Part {
 
 /// What lies behind what is held of a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behind {
-    /// More, and nothing before this stamp; 0: it is not known when.
+enum Beyond {
+    /// More of the past, and nothing before this stamp; 0: it is not known when.
     More(u64),
     /// Nothing did: its present began at this stamp, when it was asked at that time, in milliseconds since the start.
     Present(u64, u64),
@@ -63,8 +63,8 @@ struct Leg {
     read: Arc<Read>,
     /// Where the page begins that is asked for next.
     after_us: u64,
-    held: VecDeque<Part>,
-    behind: Behind,
+    held: VecDeque<PastPart>,
+    behind: Beyond,
     /// A page is to be asked for, or on its way.
     is_asked: bool,
 }
@@ -116,7 +116,7 @@ impl Player {
 
     /// One more home is to be asked.
     pub(super) fn add(&mut self, home: HomeId, read: Arc<Read>) {
-        let (held, behind) = (VecDeque::new(), Behind::More(0));
+        let (held, behind) = (VecDeque::new(), Beyond::More(0));
         self.legs.push(Leg { home, read, after_us: 0, held, behind, is_asked: false });
     }
 
@@ -133,7 +133,7 @@ impl Player {
         self.held_bytes
     }
 
-    /// Where the clock is; `None`: it has not begun.
+    /// The moment at which the playback's clock is, in microseconds since 1970; `None`: it has not begun.
     fn clock_us(&self, now_ms: u64) -> Option<u64> {
         let passed_ms = now_ms.saturating_sub(self.since_ms);
         Some(self.at_us?.saturating_add(self.distance_us(passed_ms)))
@@ -175,7 +175,7 @@ impl Player {
         for leg in &mut self.legs {
             let Some(first) = leg.held.front() else { continue };
             leg.after_us = first.time_us() - 1;
-            leg.behind = Behind::More(first.time_us());
+            leg.behind = Beyond::More(first.time_us());
             events.extend(leg.held.drain(..).filter_map(event_of));
         }
         self.held_bytes = 0;
@@ -194,7 +194,7 @@ impl Player {
         let Taking { home, read, after_us, page, began_us } = taking;
         let more_after_us = page.more_after_us;
         let mut parts = in_order(page);
-        let times = (parts.front().map(Part::time_us), parts.back().map(Part::time_us));
+        let times = (parts.front().map(PastPart::time_us), parts.back().map(PastPart::time_us));
         if let (None, Some(first_us), [_], false) =
             (self.at_us, times.0, &self.legs[..], self.is_paused())
         {
@@ -215,21 +215,21 @@ impl Player {
         let before_us = times.0.map_or(after_us, |first_us| after_us.max(first_us - 1));
         (leg.after_us, leg.behind) = match (rest.front(), more_after_us, began_us) {
             (Some(next), ..) => {
-                (parts.back().map_or(before_us, Part::time_us), Behind::More(next.time_us()))
+                (parts.back().map_or(before_us, PastPart::time_us), Beyond::More(next.time_us()))
             }
             (None, None, Some(began_us)) => {
                 let told_us = times.1.unwrap_or(after_us).max(began_us.saturating_sub(1));
-                (told_us.max(after_us), Behind::Present(began_us, now.mono_ms))
+                (told_us.max(after_us), Beyond::Present(began_us, now.mono_ms))
             }
-            (None, more_us, _) => (more_us.unwrap_or(before_us).max(before_us), Behind::More(0)),
+            (None, more_us, _) => (more_us.unwrap_or(before_us).max(before_us), Beyond::More(0)),
         };
-        self.held_bytes += parts.iter().map(Part::bytes).sum::<usize>();
+        self.held_bytes += parts.iter().map(PastPart::bytes).sum::<usize>();
         leg.held.extend(parts);
         rest.into_iter().filter_map(event_of).collect()
     }
 
     /// Takes what is due, home by home.
-    pub(super) fn pop_due(&mut self, now: Now) -> Vec<Part> {
+    pub(super) fn pop_due(&mut self, now: Now) -> Vec<PastPart> {
         let mut due = Vec::new();
         if self.is_paused() {
             return due;
@@ -257,7 +257,7 @@ impl Player {
     /// Sets the clock back to the first that is late.
     fn wait_for_late(&mut self, now: Now) {
         let fronts = self.legs.iter().filter_map(|leg| leg.held.front());
-        let Some(first_us) = fronts.map(Part::time_us).min() else { return };
+        let Some(first_us) = fronts.map(PastPart::time_us).min() else { return };
         let late_ms = now.mono_ms.saturating_sub(self.due_ms(first_us));
         if late_ms > PLAYBACK_LATE_MS + self.step_ms {
             self.set_clock(first_us.max(self.playback.from_us), now.mono_ms);
@@ -272,7 +272,7 @@ impl Player {
         }
         let next_us = |leg: &Leg| match (leg.held.front(), leg.behind) {
             (Some(part), _) => part.time_us(),
-            (None, Behind::More(time_us) | Behind::Present(time_us, _)) => time_us,
+            (None, Beyond::More(time_us) | Beyond::Present(time_us, _)) => time_us,
         };
         let Some(next_us) = self.legs.iter().map(next_us).min() else { return };
         let gap_ms = u64::from(gap_ms_max);
@@ -286,13 +286,13 @@ impl Player {
 
     /// Begins the clock with the first event of all homes once each has said when its own is.
     fn begin_clock(&mut self, now: Now) {
-        let is_known = |leg: &Leg| !leg.is_asked && leg.behind != Behind::More(0);
+        let is_known = |leg: &Leg| !leg.is_asked && leg.behind != Beyond::More(0);
         if self.at_us.is_some() || !self.legs.iter().all(is_known) {
             return;
         }
         let firsts = self.legs.iter().filter_map(|leg| match leg.behind {
-            Behind::More(time_us) => Some(time_us),
-            Behind::Present(..) => None,
+            Beyond::More(time_us) => Some(time_us),
+            Beyond::Present(..) => None,
         });
         if let Some(first_us) = firsts.min() {
             self.set_clock(first_us, now.mono_ms);
@@ -322,10 +322,10 @@ impl Player {
             return u64::MAX;
         }
         match leg.behind {
-            Behind::More(0) => 0,
-            Behind::More(time_us) => self.due_ms(time_us).saturating_sub(PLAYBACK_LEAD_MS),
-            Behind::Present(_, asked_ms) if is_idle => asked_ms + PLAYBACK_NEAR_MS,
-            Behind::Present(time_us, asked_ms) => {
+            Beyond::More(0) => 0,
+            Beyond::More(time_us) => self.due_ms(time_us).saturating_sub(PLAYBACK_LEAD_MS),
+            Beyond::Present(_, asked_ms) if is_idle => asked_ms + PLAYBACK_NEAR_MS,
+            Beyond::Present(time_us, asked_ms) => {
                 self.due_ms(time_us).max(asked_ms + PLAYBACK_NEAR_MS)
             }
         }
@@ -333,7 +333,7 @@ impl Player {
 
     /// Whether nothing of the past is left at any home, as all of them have just said.
     pub(super) fn is_over(&self, now: Now) -> bool {
-        let is_just = |leg: &Leg| matches!(leg.behind, Behind::Present(_, asked_ms) if asked_ms + PLAYBACK_NEAR_MS > now.mono_ms);
+        let is_just = |leg: &Leg| matches!(leg.behind, Beyond::Present(_, asked_ms) if asked_ms + PLAYBACK_NEAR_MS > now.mono_ms);
         !self.is_paused() && self.legs.iter().all(|leg| leg.is_idle() && is_just(leg))
     }
 
@@ -344,7 +344,7 @@ impl Player {
         (events, legs.map(|leg| (leg.home, leg.read, leg.after_us)).collect())
     }
 
-    /// When it is to be looked at again, in milliseconds since the start; `None`: when a page has come, or its client is heard.
+    /// When the playback is to be looked at again, in milliseconds since the start; `None`: when a page has come, or its client is heard.
     pub(super) fn wake_ms(&self) -> Option<u64> {
         if self.is_paused() {
             return None;
@@ -364,33 +364,33 @@ impl Player {
 impl Leg {
     /// The last of what is held, if nothing lies behind it.
     fn last_us(&self) -> Option<u64> {
-        let is_last = matches!(self.behind, Behind::Present(..));
-        self.held.back().filter(|_| is_last).map(Part::time_us)
+        let is_last = matches!(self.behind, Beyond::Present(..));
+        self.held.back().filter(|_| is_last).map(PastPart::time_us)
     }
 
-    /// Whether all of its past has been told, as far as is known.
+    /// Whether all of the past that is played has been told, as far as is known.
     fn is_idle(&self) -> bool {
-        !self.is_asked && self.held.is_empty() && matches!(self.behind, Behind::Present(..))
+        !self.is_asked && self.held.is_empty() && matches!(self.behind, Beyond::Present(..))
     }
 }
 
-fn event_of(part: Part) -> Option<Arc<Event>> {
+fn event_of(part: PastPart) -> Option<Arc<Event>> {
     match part {
-        Part::Event(event) => Some(event),
-        Part::Gap(..) => None,
+        PastPart::Event(event) => Some(event),
+        PastPart::Gap(..) => None,
     }
 }
 
 /// What a page tells, each thing at its time.
-fn in_order(page: Page) -> VecDeque<Part> {
+fn in_order(page: Page) -> VecDeque<PastPart> {
     let mut parts = VecDeque::with_capacity(page.events.len() + page.late_gaps.len());
     let mut gaps = page.late_gaps.into_iter().peekable();
     for event in page.events {
         while let Some((time_us, gap)) = gaps.next_if(|(time_us, _)| *time_us < event.time_us) {
-            parts.push_back(Part::Gap(time_us, gap));
+            parts.push_back(PastPart::Gap(time_us, gap));
         }
-        parts.push_back(Part::Event(event));
+        parts.push_back(PastPart::Event(event));
     }
-    parts.extend(gaps.map(|(time_us, gap)| Part::Gap(time_us, gap)));
+    parts.extend(gaps.map(|(time_us, gap)| PastPart::Gap(time_us, gap)));
     parts
 }

@@ -10,12 +10,12 @@ use super::Shard;
 use super::input::ConnId;
 use super::past::Wanted;
 use super::player::Asking;
-use super::player::Part;
+use super::player::PastPart;
 use super::player::Player;
 use super::player::Taking;
-use super::solo::Listener;
 use super::solo::Moving;
 use super::solo::Replay;
+use super::solo::ReplayTarget;
 use super::solo::Solo;
 use crate::clock::Now;
 use crate::dialect::Refusal;
@@ -74,8 +74,8 @@ impl Shard {
         let mut events: Vec<Arc<Event>> = Vec::with_capacity(due.len());
         for part in due {
             match part {
-                Part::Event(event) => events.push(event),
-                Part::Gap(_, gap) => {
+                PastPart::Event(event) => events.push(event),
+                PastPart::Gap(_, gap) => {
                     self.push_page_events(id, serial, sub, &std::mem::take(&mut events), now);
                     self.push_page_gap(id, serial, 1 << sub, gap);
                 }
@@ -151,8 +151,8 @@ impl Shard {
         if let Some(solo) = self.conns.solo_mut(id) {
             solo.replays.retain(|replay| replay.sub != sub);
         }
-        let listener = Listener { sub, is_live: false };
-        self.begin_replay(id, listener, subscription, (&moving.since, moving.playback), now);
+        let target = ReplayTarget { sub, is_live: false };
+        self.begin_replay(id, target, subscription, (&moving.since, moving.playback), now);
     }
 
     /// A page has come of a place that was left: it is not told. With the last one the new place begins.
@@ -207,7 +207,7 @@ impl Replay {
         self.let_go(&let_go);
     }
 
-    /// How it is played, or will be once it has moved.
+    /// How the replay is played, or will be once it has moved.
     pub(super) fn playback(&self) -> Option<Playback> {
         match &self.moving {
             Some(moving) => moving.playback,
@@ -215,7 +215,7 @@ impl Replay {
         }
     }
 
-    /// Is told no longer of the place where it is: it moves when the pages that were asked for have come.
+    /// Has a replay told no longer of where it is: it moves when the pages that were asked for have come.
     fn leave(&mut self, homes: u128, moving: Moving) {
         self.homes = homes;
         self.is_live = false;
@@ -226,7 +226,7 @@ impl Replay {
         self.moving = Some(Box::new(moving));
     }
 
-    /// Is told at another pace from here on; `None`: as fast as it can be.
+    /// Has a replay told at another pace from here on; `None`: as fast as it can be.
     fn set_pace(&mut self, playback: Option<Playback>, now: Now) {
         if let Some(moving) = &mut self.moving {
             moving.playback = playback.map(|playback| Playback {

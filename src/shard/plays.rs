@@ -46,7 +46,7 @@ impl Plays {
         }
     }
 
-    /// The next connection that is due; it stands here no longer.
+    /// Takes the next connection that is due out of the line.
     pub(super) fn pop_due(&mut self, now: Now) -> Option<ConnRef> {
         self.due.pop_due(now.mono_ms)
     }

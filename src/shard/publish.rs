@@ -16,7 +16,7 @@ use super::input::PublishedRun;
 use super::input::weight_of;
 use super::lanes::Lane;
 use super::tickets::Question;
-use super::tickets::Underway;
+use super::tickets::RunUnderway;
 use crate::clock::Now;
 use crate::dialect::Placed;
 pub(super) use crate::dialect::PublishResult;
@@ -78,7 +78,7 @@ impl Shard {
                 None => by_home.push((*home, vec![draft])),
             }
         }
-        let mut underway = Underway { homes, results: Vec::new(), awaited: 0, refused };
+        let mut underway = RunUnderway { homes, results: Vec::new(), awaited: 0, refused };
         for (home, drafts) in by_home {
             let shard = self.shards.homes().shard(home);
             if shard == self.shards.here() {

@@ -4,7 +4,7 @@
 
 use super::Shard;
 use super::chunk;
-use super::chunk::Scratch;
+use super::chunk::ChunkBuffers;
 use super::class::Class;
 use super::input::ConnId;
 use super::sink::Sent;
@@ -25,28 +25,28 @@ const CHUNKS_MAX: usize = 4;
 impl Shard {
     /// Sends solo connections that have something to send, and can take it, their next chunks: each once, as far as this turn's work goes.
     pub(super) fn pump<S: Sink>(&mut self, sink: &mut S, now: Now) {
-        let mut scratch = self.telling.solos.take_scratch();
+        let mut buffers = self.telling.solos.take_buffers();
         // One of each kind at least, whatever else this turn did.
         for at in 0..self.telling.solos.asker_count() {
             if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_asker() else { break };
-            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut buffers, now);
         }
         for at in 0..self.telling.solos.begin_round() {
             if at > 0 && self.telling.turn.is_spent() {
                 break;
             }
             let Some(id) = self.telling.solos.pop_of_round() else { break };
-            self.pump_one(sink, id, CHUNKS_MAX, &mut scratch, now);
+            self.pump_one(sink, id, CHUNKS_MAX, &mut buffers, now);
         }
-        self.pump_past(sink, &mut scratch, now);
-        self.telling.solos.put_back_scratch(scratch);
+        self.pump_past(sink, &mut buffers, now);
+        self.telling.solos.put_back_buffers(buffers);
     }
 
     /// Tells of the past: a chunk in each turn, and more while nothing new waits to be told.
-    fn pump_past<S: Sink>(&mut self, sink: &mut S, scratch: &mut Scratch, now: Now) {
+    fn pump_past<S: Sink>(&mut self, sink: &mut S, buffers: &mut ChunkBuffers, now: Now) {
         for at in 0..self.telling.solos.past_count() {
             let is_awaited = self.may_tell();
             if at > 0 && (is_awaited || self.telling.turn.is_spent()) {
@@ -57,7 +57,7 @@ impl Shard {
             // Something new may wait for it by now, and it stands in the other line.
             if solo.is_some_and(|solo| std::mem::take(&mut solo.is_past_due) && !solo.dirty) {
                 let chunks_max = if is_awaited { 1 } else { CHUNKS_MAX };
-                self.pump_one(sink, id, chunks_max, scratch, now);
+                self.pump_one(sink, id, chunks_max, buffers, now);
             }
         }
     }
@@ -67,7 +67,7 @@ impl Shard {
         sink: &mut S,
         id: ConnId,
         chunks_max: usize,
-        scratch: &mut Scratch,
+        buffers: &mut ChunkBuffers,
         now: Now,
     ) {
         let Some(solo) = self.conns.solo_mut(id) else {
@@ -78,7 +78,7 @@ impl Shard {
         let was_behind = self.arrived.brake.is_on() && !self.is_keeping_up(id);
         for _ in 0..chunks_max {
             self.telling.turn.spend(UNITS_SEND);
-            if !self.send_chunk(sink, id, scratch, now) {
+            if !self.send_chunk(sink, id, buffers, now) {
                 break;
             }
             // It has a line of its own, in which it goes on.
@@ -102,7 +102,7 @@ impl Shard {
         &mut self,
         sink: &mut S,
         id: ConnId,
-        scratch: &mut Scratch,
+        buffers: &mut ChunkBuffers,
         now: Now,
     ) -> bool {
         let Some(conn) = self.conns.find_mut(id) else { return false };
@@ -110,31 +110,31 @@ impl Shard {
         if solo.blocked {
             return false;
         }
-        scratch.chunk.clear();
+        buffers.chunk.clear();
         if !solo.owed.is_empty() {
             return self.send_owed(sink, id, now);
         }
         let to = conn.class.and_then(|class| self.classes.audience(class, id));
         let (epoch, large) = (self.shards.epoch(), self.telling.gathered.large());
-        let filled = chunk::fill(conn, to, (epoch, now), large, scratch);
+        let filled = chunk::fill(conn, to, (epoch, now), large, buffers);
         self.stats.dropped += filled.dropped;
         self.stats.skipped += filled.skipped;
         self.stats.gaps += filled.gaps;
         self.stats.deliveries += filled.events;
         self.telling.turn.spend(filled.events * UNITS_ENCODED);
-        if scratch.chunk.is_empty() {
+        if buffers.chunk.is_empty() {
             return self.send_owed(sink, id, now);
         }
         self.stats.sends += 1;
-        self.telling.turn.spend((scratch.chunk.len() / UNIT_BYTES) as u64);
-        match sink.send(id, &scratch.chunk) {
+        self.telling.turn.spend((buffers.chunk.len() / UNIT_BYTES) as u64);
+        match sink.send(id, &buffers.chunk) {
             Sent::Closed => {
                 self.closed(id, now);
                 false
             }
             Sent::Took(count) => {
                 self.stats.bytes_sent += count as u64;
-                let rest = &scratch.chunk[count..];
+                let rest = &buffers.chunk[count..];
                 let Some(solo) = self.conns.solo_mut(id) else {
                     return false;
                 };

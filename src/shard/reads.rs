@@ -11,7 +11,7 @@ use super::Shard;
 use super::input::Began;
 use super::input::Mesh;
 use super::input::PageAnswer;
-use super::input::ReadWish;
+use super::input::ReadRequest;
 use super::past::LAST;
 use crate::clock::Now;
 use crate::event::ShardId;
@@ -21,10 +21,10 @@ use crate::history::Start;
 use crate::limits::PAGES_PER_TURN_MAX;
 use crate::limits::UNITS_QUEUED;
 
-/// Those that wait, by the shard that asks.
+/// Requests for pages that wait, by the shard that asks.
 #[derive(Debug)]
 pub(super) struct Reads {
-    waiting: Vec<VecDeque<Box<ReadWish>>>,
+    waiting: Vec<VecDeque<Box<ReadRequest>>>,
     /// The shard whose turn is next.
     next: usize,
     /// Pages that may still be read before the next round.
@@ -42,7 +42,7 @@ impl Reads {
     }
 
     /// The next request of a shard for which there is room.
-    fn pop(&mut self, has_room: impl Fn(ShardId) -> bool) -> Option<Box<ReadWish>> {
+    fn pop(&mut self, has_room: impl Fn(ShardId) -> bool) -> Option<Box<ReadRequest>> {
         let count = self.waiting.len();
         for turn in 0..count {
             let index = (self.next + turn) % count;
@@ -58,17 +58,17 @@ impl Reads {
 
 impl Shard {
     /// Answers a request to read what this shard keeps, as soon as there is room and time. Where the present begins costs no time.
-    pub(super) fn read_here(&mut self, wish: Box<ReadWish>, now: Now) {
-        let reader = wish.reader.shard;
-        let costs = usize::from(!matches!(wish.read.start, Start::Now));
+    pub(super) fn read_here(&mut self, request: Box<ReadRequest>, now: Now) {
+        let reader = request.reader.shard;
+        let costs = usize::from(!matches!(request.read.start, Start::Now));
         let goes_now = self.reads.waiting[reader.index()].is_empty()
             && self.reads.left >= costs
             && self.has_room_for_page(reader);
         if goes_now {
             self.reads.left -= costs;
-            self.read(wish, now);
+            self.read(request, now);
         } else {
-            self.reads.waiting[reader.index()].push_back(wish);
+            self.reads.waiting[reader.index()].push_back(request);
         }
     }
 
@@ -77,10 +77,10 @@ impl Shard {
         self.reads.left = PAGES_PER_TURN_MAX;
         let mut reads = std::mem::replace(&mut self.reads, Reads::new(0));
         while reads.left > 0
-            && let Some(wish) = reads.pop(|reader| self.has_room_for_page(reader))
+            && let Some(request) = reads.pop(|reader| self.has_room_for_page(reader))
         {
             reads.left -= 1;
-            self.read(wish, now);
+            self.read(request, now);
         }
         self.reads = reads;
         self.read_on_durably(now);
@@ -91,7 +91,7 @@ impl Shard {
         let waiting = (0..self.shards.count()).map(ShardId).zip(&self.reads.waiting);
         let can_read = waiting
             .into_iter()
-            .any(|(reader, wishes)| !wishes.is_empty() && self.has_room_for_page(reader));
+            .any(|(reader, requests)| !requests.is_empty() && self.has_room_for_page(reader));
         can_read || self.can_read_on_durably()
     }
 
@@ -104,30 +104,30 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, wish: Box<ReadWish>, now: Now) {
-        if wish.home.is_durable(self.shards.count()) {
-            return self.read_durable(wish, now);
+    fn read(&mut self, request: Box<ReadRequest>, now: Now) {
+        if request.home.is_durable(self.shards.count()) {
+            return self.read_durable(request, now);
         }
         let read = Read {
-            after_us: wish.after_us,
-            page_bytes: wish.page_bytes,
-            ..Read::clone(&wish.read)
+            after_us: request.after_us,
+            page_bytes: request.page_bytes,
+            ..Read::clone(&request.read)
         };
         let settled_us = self.home.stamped_us();
         let (page, began) = self.home.read(&read, settled_us, now);
-        self.answer_read(&wish, page, began, self.home.stamped_us());
+        self.answer_read(&request, page, began, self.home.stamped_us());
     }
 
     /// Sends a page that was read here to whoever asked for it.
     pub(super) fn answer_read(
         &mut self,
-        wish: &ReadWish,
+        request: &ReadRequest,
         page: Page,
         began: Option<Began>,
         settled_us: u64,
     ) {
-        let answer = wish.answered(page, began, settled_us);
-        self.send_page(wish.reader.shard, answer);
+        let answer = request.answered(page, began, settled_us);
+        self.send_page(request.reader.shard, answer);
     }
 
     pub(super) fn send_page(&mut self, reader: ShardId, answer: Box<PageAnswer>) {
@@ -140,7 +140,7 @@ impl Shard {
     }
 }
 
-impl ReadWish {
+impl ReadRequest {
     /// A page as the message that answers the request. `settled_us`: what was told up to here when it was read.
     pub(super) fn answered(
         &self,

@@ -10,7 +10,7 @@ use super::Shard;
 use super::input::Address;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::input::Entry;
+use super::input::EntryRequest;
 use super::input::Mesh;
 use super::lanes::Lane;
 use crate::auth::AccessLimits;
@@ -42,16 +42,16 @@ impl Registrar {
         self.admission.set_limits(limits);
     }
 
-    fn enter(&mut self, entry: &Entry, now: Now) -> Result<(), LimitError> {
-        if let Some(admitted) = self.here.get_mut(&entry.address) {
-            return match &entry.user {
+    fn enter(&mut self, request: &EntryRequest, now: Now) -> Result<(), LimitError> {
+        if let Some(admitted) = self.here.get_mut(&request.address) {
+            return match &request.user {
                 Some(user) => self.admission.identify(admitted, user),
                 None => Ok(()),
             };
         }
-        self.admission.handshake(entry.peer, now.mono_ms)?;
-        let admitted = self.admission.connect(entry.user.clone(), entry.peer)?;
-        self.here.insert(entry.address, admitted);
+        self.admission.handshake(request.peer, now.mono_ms)?;
+        let admitted = self.admission.connect(request.user.clone(), request.peer)?;
+        self.here.insert(request.address, admitted);
         Ok(())
     }
 
@@ -77,23 +77,24 @@ impl Shard {
         if user.is_none() && AddressKey::of(peer).is_none() {
             return Some(Ok(()));
         }
-        let entry = Entry { address: Address { shard: self.shards.here(), conn }, user, peer };
+        let request =
+            EntryRequest { address: Address { shard: self.shards.here(), conn }, user, peer };
         if self.shards.here() != REGISTRAR {
             if !self.outgoing.has_room(REGISTRAR, Lane::Control) {
                 return Some(Err(LimitError::Busy));
             }
-            self.outgoing.to(REGISTRAR).push(Mesh::Enter(Box::new(entry)));
+            self.outgoing.to(REGISTRAR).push(Mesh::Enter(Box::new(request)));
             return None;
         }
-        let result = self.rights.registrar.enter(&entry, now);
+        let result = self.rights.registrar.enter(&request, now);
         self.conns.count(id, result);
         Some(result)
     }
 
     /// Another shard's connection wants in.
-    pub(super) fn enter_here(&mut self, entry: &Entry, now: Now) {
-        let result = self.rights.registrar.enter(entry, now);
-        let Address { shard, conn } = entry.address;
+    pub(super) fn enter_here(&mut self, request: &EntryRequest, now: Now) {
+        let result = self.rights.registrar.enter(request, now);
+        let Address { shard, conn } = request.address;
         self.outgoing.to(shard).push(Mesh::Entered { conn, result });
     }
 

@@ -9,10 +9,10 @@ use super::input::ConnId;
 use crate::batch::Pushed;
 use crate::clock::Now;
 
-/// Somebody who holds more than their share.
-struct Holder {
+/// A connection whose outbox holds more than its share.
+struct OutboxHolder {
     id: ConnId,
-    /// Bytes that wait in its outbox or for its acknowledgements, and that it has begun to be sent.
+    /// Bytes that wait in the connection's outbox or for its acknowledgements, and that it has begun to be sent.
     queued: usize,
     owed: usize,
     moved_ms: u64,
@@ -55,8 +55,8 @@ impl Shard {
         self.telling.solos.outboxes().is_exhausted()
     }
 
-    /// Those who hold more than so many bytes.
-    fn holders_above(&mut self, share: usize) -> Vec<Holder> {
+    /// The connections whose outboxes hold more than so many bytes.
+    fn holders_above(&mut self, share: usize) -> Vec<OutboxHolder> {
         let places = self.conns.places();
         // Each place that is looked at costs about a unit.
         self.telling.turn.spend(u64::from(places));
@@ -64,7 +64,7 @@ impl Shard {
             let solo = self.conns.solo(id)?;
             let (queued, owed) = (solo.outbox.event_bytes() + solo.window_bytes(), solo.owed.len());
             let holds = queued > share || owed > share;
-            holds.then_some(Holder { id, queued, owed, moved_ms: solo.moved_ms })
+            holds.then_some(OutboxHolder { id, queued, owed, moved_ms: solo.moved_ms })
         });
         holders.collect()
     }

@@ -19,8 +19,8 @@ use super::past::start_anywhere;
 use super::player::Player;
 use super::shards::Shards;
 use super::solo::Learning;
-use super::solo::Listener;
 use super::solo::Replay;
+use super::solo::ReplayTarget;
 use super::solo::Solo;
 use super::transport::Voice;
 use crate::clock::Now;
@@ -53,7 +53,7 @@ impl Shard {
     pub(super) fn begin_replay(
         &mut self,
         id: ConnId,
-        listener: Listener,
+        target: ReplayTarget,
         subscription: &Arc<Subscription>,
         (since, playback): (&Since, Option<Playback>),
         now: Now,
@@ -89,7 +89,7 @@ impl Shard {
                 let batch_ms = subscription.batch.map(|batch| batch.delay_ms);
                 Box::new(Player::new(playback, batch_ms, now))
             }),
-            ..Replay::new(serial, listener, &subscription.id)
+            ..Replay::new(serial, target, &subscription.id)
         };
         let home_count = self.shards.homes().count();
         let cursor =

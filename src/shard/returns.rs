@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Returns {
     /// Over how many milliseconds they are spread at most.
     pub spread_ms: u64,
-    /// The same for those that are closed one after the other, because their dialect has no word for it.
+    /// Over how many milliseconds at most clients are closed, one after the other, whose dialect has no word for coming back later.
     pub paced_ms: u64,
     /// Where they are to go instead, in dialects that have a word for it.
     pub elsewhere: Option<Elsewhere>,
@@ -19,7 +19,7 @@ pub struct Returns {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
     pub server: Arc<str>,
-    /// They are to stay there.
+    /// The clients are to stay there.
     pub is_for_good: bool,
 }
 

@@ -9,7 +9,7 @@ use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;
 
-/// One shard's part in it.
+/// One shard's part in who may come in, and what they may do.
 #[derive(Debug)]
 pub(super) struct Rights {
     /// Whose names are kept here.

@@ -74,7 +74,7 @@ impl Tables {
         }
     }
 
-    /// Whether they can be told of more events, if rows come from any.
+    /// Whether whoever has the tables can be told of more events, if rows come from any.
     pub(super) fn can_be_fed(&self, outgoing: &Outgoing<Mesh>) -> bool {
         let Some(party) = self.party else { return true };
         !self.schema.is_fed() || outgoing.has_room(party, Lane::Data)

@@ -13,21 +13,21 @@ use crate::wire::grow;
 /// What is being filled.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    first: Filled,
+    first: OpenMessage,
     /// Of further topics.
-    others: Vec<Filled>,
+    others: Vec<OpenMessage>,
     bytes: usize,
-    /// Bytes of the buffers that it is in, about.
+    /// Bytes of the buffers that the messages are in, about.
     held_bytes: usize,
     /// Events of the message that has most.
     events: u16,
-    /// What a message is made in, if it is made when it is complete.
+    /// The buffer that a message is made in, if it is made when it is complete.
     made: Vec<u8>,
 }
 
 /// One message.
 #[derive(Debug, Default)]
-struct Filled {
+struct OpenMessage {
     /// `None`: events of all topics are in it, or it is empty.
     topic: Option<TopicName>,
     text: Vec<u8>,
@@ -40,22 +40,22 @@ fn reckoned(bytes: usize) -> usize {
 }
 
 impl Runs {
-    /// Nothing is in it.
+    /// Whether no event waits in any message.
     pub(super) const fn is_empty(&self) -> bool {
         self.first.events == 0
     }
 
-    /// Bytes of what is in it.
+    /// Bytes of the messages' texts.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes of the buffers that it is in, about.
+    /// Bytes of the buffers that the messages are in, about.
     pub(super) const fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// Whether it must be ended: a message has as many events as it may, or all together have as many bytes.
+    /// Whether the message must be ended: a message has as many events as it may, or all together have as many bytes.
     pub(super) const fn is_full(&self, events_max: u16) -> bool {
         self.events >= events_max || self.bytes >= BATCH_BYTES_MAX
     }
@@ -67,7 +67,7 @@ impl Runs {
         of_topic.is_none_or(|filled| (per_topic.goes_with)(&filled.text, text))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Filled> {
+    fn all(&self) -> impl Iterator<Item = &OpenMessage> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
@@ -94,17 +94,17 @@ impl Runs {
         self.held_bytes += held_more;
     }
 
-    fn of_topic(&mut self, topic: &TopicName) -> &mut Filled {
+    fn of_topic(&mut self, topic: &TopicName) -> &mut OpenMessage {
         if self.first.events == 0 {
             self.first.topic = Some(topic.clone());
         }
         if self.first.topic.as_ref() == Some(topic) {
             return &mut self.first;
         }
-        let is_of = |filled: &Filled| filled.topic.as_ref() == Some(topic);
+        let is_of = |filled: &OpenMessage| filled.topic.as_ref() == Some(topic);
         let index = self.others.iter().position(is_of).unwrap_or_else(|| {
-            self.others.push(Filled { topic: Some(topic.clone()), ..Filled::default() });
-            self.held_bytes += 2 * size_of::<Filled>();
+            self.others.push(OpenMessage { topic: Some(topic.clone()), ..OpenMessage::default() });
+            self.held_bytes += 2 * size_of::<OpenMessage>();
             self.others.len() - 1
         });
         &mut self.others[index]

@@ -33,7 +33,7 @@ pub struct Settings {
     pub outbox_bytes_max: usize,
     /// Bytes that may wait for all of them together.
     pub outboxes_bytes_max: usize,
-    /// What it may hold of everything else.
+    /// What the shard may hold of everything else.
     pub memory: MemoryBounds,
     /// Bytes of one message of a client, also after inflating; a longer one closes with 1009.
     pub message_bytes_max: usize,

@@ -25,12 +25,12 @@ use crate::limits::UNITS_EVENT;
 
 /// What is known of an event of the past for one subscription.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Past {
-    /// It passes the filter.
+pub(super) struct PastEvent {
+    /// The event passes the filter.
     pub(super) passes: bool,
     /// Nothing is known of what its key was before.
     pub(super) is_news: bool,
-    /// It is told at its own time, so rates hold for it as they do for what is new.
+    /// The event is told at its own time, so rates hold for it as they do for what is new.
     pub(super) is_played: bool,
 }
 
@@ -39,7 +39,7 @@ fn leave_of(event: &Event) -> Arc<Event> {
     Arc::new(Event { op: Op::Leave, ..event.clone() })
 }
 
-/// The same for one connection: what its token keeps from it is not in it.
+/// The leave of an event for one connection: what the connection's token keeps from it is not in the leave.
 fn leave_for(conn: Option<&Conn>, event: &Event, steps: &Cell<u64>) -> Arc<Event> {
     let who = conn.and_then(|conn| conn.who.as_deref());
     if who.is_some_and(|who| who.lets_see(event, steps)) {
@@ -162,11 +162,11 @@ impl Shard {
             }
             return;
         }
-        let mut scratch = self.telling.take_alone();
-        scratch.begin();
-        self.emit(class, event, subs, &mut scratch, now);
-        scratch.end();
-        self.telling.put_back_alone(scratch);
+        let mut alone = self.telling.take_alone();
+        alone.begin();
+        self.emit(class, event, subs, &mut alone, now);
+        alone.end();
+        self.telling.put_back_alone(alone);
     }
 
     /// A subscription whose updates depend on what it was sent before begins, or has changed.
@@ -188,7 +188,7 @@ impl Shard {
         id: ConnId,
         event: &Arc<Event>,
         sub: u8,
-        past: Past,
+        past: PastEvent,
         now: Now,
     ) -> Option<Arc<Event>> {
         let steps = Cell::new(0);

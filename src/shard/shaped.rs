@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::keys::Keys;
-use super::keys::key_of;
 use super::pace::Pace;
 use crate::dialect::Subscription;
 use crate::event::Event;
@@ -14,11 +13,11 @@ use crate::event::Event;
 #[derive(Debug, Default)]
 pub(super) struct Shaping {
     pub(super) subs: Vec<Shaped>,
-    /// Bytes of it that the shard has counted.
+    /// Bytes of what is remembered that the shard has counted.
     pub(super) counted: usize,
 }
 
-/// What one of them remembers.
+/// What one paced or leaving subscription remembers.
 #[derive(Debug)]
 pub(super) struct Shaped {
     /// Which of the connection's subscriptions.
@@ -67,7 +66,7 @@ impl Shaping {
     pub(super) fn take_inside(&mut self, sub: u8, event: &Event) -> Option<bool> {
         let shaped = self.subs.iter_mut().find(|shaped| shaped.sub == sub)?;
         let inside = shaped.inside.as_mut()?;
-        Some(inside.remove(&key_of(event)))
+        Some(inside.remove(&event.topic_key()))
     }
 
     /// What rates keep the connection waiting for.

@@ -10,9 +10,7 @@ use super::conns::Conns;
 use super::deadlines::Schedule;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::keys::Key;
 use super::keys::Keys;
-use super::keys::key_of;
 use super::pace::Offered;
 use super::pace::Pace;
 use super::shaped::Shaped;
@@ -20,11 +18,12 @@ use crate::clock::Now;
 use crate::dialect::Subscription;
 use crate::event::Event;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::SHAPED_KEYS_MAX;
 
 /// Who has a key inside: looked up for each event, so that leaving costs nothing where nobody waits for it.
-type Insiders = HashMap<Key, Vec<ConnId>, foldhash::fast::RandomState>;
+type Insiders = HashMap<TopicKey, Vec<ConnId>, foldhash::fast::RandomState>;
 
 /// Notes that a subscription of a connection has the event's key inside; false if it has more than it may. An event without a key is about
 /// nothing in particular: nothing is inside by it, and so nothing leaves.
@@ -32,7 +31,7 @@ fn enter(inside: &mut Keys, insiders: &mut Insiders, id: ConnId, event: &Event) 
     if event.key.is_empty() {
         return true;
     }
-    let key = key_of(event);
+    let key = event.topic_key();
     if !inside.insert(key.clone()) {
         return true;
     }
@@ -90,7 +89,7 @@ impl Shapings {
             }
             if let Some(inside) = &mut shaped.inside {
                 if matches!(event.op, Op::Delete | Op::Leave) {
-                    inside.remove(&key_of(event));
+                    inside.remove(&event.topic_key());
                 } else {
                     is_full |= !enter(inside, &mut self.insiders, id, event);
                 }
@@ -131,7 +130,7 @@ impl Shapings {
         if self.insiders.is_empty() {
             return Vec::new();
         }
-        let key = key_of(event);
+        let key = event.topic_key();
         let Some(insiders) = self.insiders.remove(&key) else { return Vec::new() };
         let mut staying = Vec::with_capacity(insiders.len());
         let mut leaving = Vec::new();

@@ -29,7 +29,7 @@ impl Shards {
         self.homes.shard_count()
     }
 
-    /// What all of them call the time since the process began: an offset means nothing in another epoch.
+    /// The epoch, as all shards of the process call it: an offset means nothing in another one.
     pub(super) fn epoch(&self) -> &str {
         &self.epoch
     }

@@ -17,7 +17,7 @@ use crate::event::fields::Scratch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
     Whole,
-    /// That its key is gone, and nothing else.
+    /// The subscriber sees that the event's key is gone, and nothing else.
     Gone,
     Nothing,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Shard;
 use super::input::ConnId;
 use super::input::PageAnswer;
-use super::past::Untold;
+use super::past::SnapshotRest;
 use super::past::Wanted;
 use super::shards::Shards;
 use crate::batch::Item;
@@ -109,7 +109,7 @@ impl Conns {
 
 impl Shards {
     /// A snapshot's parts; a pattern is asked of every home.
-    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> Untold {
+    pub(super) fn untold(&self, topics: &[TopicPattern], is_of_states: bool) -> SnapshotRest {
         let mut parts = VecDeque::new();
         for topic in topics {
             match topic {
@@ -121,6 +121,6 @@ impl Shards {
                 }
             }
         }
-        Untold { parts, is_of_states }
+        SnapshotRest { parts, is_of_states }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::input::Began;
 use super::past::PastHeld;
-use super::past::Untold;
+use super::past::SnapshotRest;
 use super::past::Wanted;
 use super::player::Player;
 use super::window::Window;
@@ -21,6 +21,7 @@ use crate::dialect::hook::Identity;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::Mark;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::history::Read;
 use crate::limits::ANSWERS_BYTES_MAX;
@@ -39,21 +40,21 @@ pub(super) struct Solo {
     pub(super) outbox: Outbox,
     pub(super) replays: Vec<Replay>,
     pub(super) past: PastHeld,
-    /// What its client has not acknowledged, if it acknowledges anything.
+    /// What the client has not acknowledged, if it acknowledges anything.
     pub(super) window: Option<Box<Window>>,
     /// The socket took less than it was given; nothing is tried until it is writable.
     pub(super) blocked: bool,
-    /// When its socket last took something, or had room again, in milliseconds since the start.
+    /// When the connection's socket last took something, or had room again, in milliseconds since the start.
     pub(super) moved_ms: u64,
-    /// It stands in the list of those to be looked at by the next flush.
+    /// The connection stands in the list of those to be looked at by the next flush.
     pub(super) dirty: bool,
-    /// It stands in the line of those who are told only of the past.
+    /// The connection stands in the line of those who are told only of the past.
     pub(super) is_past_due: bool,
-    /// Its client said something while it was owed too much to be read; it is read on once that has gone.
+    /// The client said something while it was owed too much to be read; the connection is read on once that has gone.
     pub(super) is_unheard: bool,
-    /// Until then its replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
+    /// Until when the connection's replays ask for no more pages, in milliseconds since the start: its filters have worked enough.
     pub(super) rests_until_ms: u64,
-    /// It is being closed.
+    /// How the connection is being closed, if it is.
     pub(super) closing: Option<Closing>,
     /// Of an SSE stream: up to which stamp of each home shard it was sent; 0: not known yet.
     pub(super) cursor: Vec<u64>,
@@ -73,9 +74,9 @@ pub(super) enum Shown<'a> {
     Named(&'a Identity),
 }
 
-/// Which of a connection's subscriptions is told of the past, and whether it was running before.
+/// The subscription that a replay is told to, by its number, and whether it was running before.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listener {
+pub(super) struct ReplayTarget {
     pub(super) sub: u8,
     pub(super) is_live: bool,
 }
@@ -83,7 +84,7 @@ pub(super) struct Listener {
 /// The end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Closing {
-    /// When it ends at the latest, in milliseconds since the start.
+    /// When the connection ends at the latest, in milliseconds since the start.
     pub(super) due_ms: u64,
     pub(super) after_sent: AfterSent,
 }
@@ -91,9 +92,9 @@ pub(super) struct Closing {
 /// What happens when a connection that is being closed has been sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterSent {
-    /// Its socket is closed.
+    /// The socket is closed.
     Gone,
-    /// Its peer is given time to say good-bye, too.
+    /// The peer is given time to say good-bye, too.
     Awaited,
 }
 
@@ -109,23 +110,23 @@ impl Solo {
         }
     }
 
-    /// Bytes that its client has yet to take.
+    /// Bytes that the client has yet to take.
     pub(super) fn unread_bytes(&self) -> usize {
         self.owed.len() + self.outbox.bytes()
     }
 
-    /// Bytes of what its client has not acknowledged.
+    /// Bytes that the client has not acknowledged.
     pub(super) fn window_bytes(&self) -> usize {
         self.window.as_ref().map_or(0, |window| window.bytes())
     }
 
-    /// Whether its client has taken so much of what it was answered that it may be answered more.
+    /// Whether the client has taken so much of what it was answered that it may be answered more.
     pub(super) fn has_room(&self) -> bool {
         self.outbox.has_room_for_answers(ANSWERS_BYTES_MAX)
             && self.unread_bytes() <= OUTBOX_INPUT_BYTES_MAX
     }
 
-    /// Whether its client has taken so much of what it was told that pages may be asked for.
+    /// Whether the client has taken so much of what it was told that pages may be asked for.
     pub(super) fn has_room_for_pages(&self) -> bool {
         self.owed.is_empty() && self.outbox.bytes() <= PAGE_BYTES_MAX / 2
     }
@@ -136,18 +137,18 @@ impl Solo {
         past.fold(0_u64, |set, replay| set | 1 << replay.sub).count_ones() as usize == subs
     }
 
-    /// Whether playbacks may tell it what is due.
+    /// Whether playbacks may tell the connection what is due.
     pub(super) fn may_be_played(&self, now: Now) -> bool {
         now.mono_ms >= self.rests_until_ms && self.has_room_for_pages()
     }
 
-    /// Whether what it is sent next is of the past, and nothing new waits behind it.
+    /// Whether what the connection is sent next is of the past, and nothing new waits behind it.
     pub(super) fn is_told_past(&self) -> bool {
         self.outbox.event_bytes() == 0
             && (self.outbox.past_bytes() > 0 || self.is_begun_with_past())
     }
 
-    /// Whether its client is read, as far as that depends on what it is still told.
+    /// Whether the client is read, as far as that depends on what it is still told.
     pub(super) fn is_read(&self) -> bool {
         !self.is_unheard && !self.is_live_awaited()
     }
@@ -195,12 +196,12 @@ impl Solo {
         telling.fold(0, |subs, replay| subs | replay.set())
     }
 
-    /// Whether it is being told what its session has missed.
+    /// Whether the connection is being told what its session has missed.
     pub(super) fn is_told_missed(&self) -> bool {
         self.replays.iter().any(|replay| replay.together != 0)
     }
 
-    /// Whether something of its window is to be sent again now.
+    /// Whether something of the connection's window is to be sent again now.
     pub(super) fn has_again(&self) -> bool {
         self.window.as_deref().is_some_and(|window| window.again().is_some())
     }
@@ -210,7 +211,7 @@ impl Solo {
 #[derive(Debug)]
 pub(super) struct Replay {
     pub(super) serial: u32,
-    /// Which of the connection's subscriptions.
+    /// The subscription that is told, by its number.
     pub(super) sub: u8,
     /// All of these are told together what they have missed, one bit each; 0: it is told to one.
     pub(super) together: u64,
@@ -221,35 +222,35 @@ pub(super) struct Replay {
     pub(super) next: Vec<Wanted>,
     /// Pages that were asked for and have not come; at most one of each home.
     pub(super) asked: Vec<Wanted>,
-    /// Bytes of what it remembers: of topics, keys, and where it began.
+    /// Bytes of what the replay remembers: of topics, keys, and where it began.
     pub(super) state_bytes: usize,
     /// The newest offset sent of each topic, so that a gap in between says where it begins.
     pub(super) sent: HashMap<TopicName, u64, foldhash::fast::RandomState>,
     pub(super) live: Live,
-    /// Of a client that comes back and wants to know what leaves.
+    /// What a client that comes back, and wants to know what leaves, has still to learn.
     pub(super) learning: Learning,
-    /// Another token was shown since it began, so its pages may hold more than is granted now.
+    /// Another token was shown since the replay began, so its pages may hold more than is granted now.
     pub(super) is_narrowed: bool,
 
-    /// Of a snapshot: what has not been asked for yet.
-    pub(super) untold: Option<Untold>,
+    /// What of a snapshot has not been asked for yet.
+    pub(super) untold: Option<SnapshotRest>,
     /// Live events reach the subscription whatever is still told of the past: it was running already.
     pub(super) is_live: bool,
-    /// It asked for nothing of the past: nothing that its client says is carried out until it is live.
+    /// The subscription asked for nothing of the past: nothing that its client says is carried out until it is live.
     pub(super) is_awaited: bool,
     /// When the present began, at each home where it has.
     pub(super) began_us: Vec<(HomeId, u64)>,
-    /// Told at a pace of its own time: the clock, and what is held until it is due.
+    /// The player of a playback: its clock, and what is held until it is due.
     pub(super) player: Option<Box<Player>>,
-    /// It is told nothing more of where it is: once the pages that were asked for have come, it begins there.
+    /// Where the replay is moved to: nothing more is told of where it is, and once the pages that were asked for have come, it begins there.
     pub(super) moving: Option<Box<Moving>>,
 }
 
 /// What a client that comes back, and wants to know what leaves, has still to learn; of others it is empty.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
-    /// The keys it has had news of.
-    pub(super) met: Option<HashSet<(TopicName, Arc<str>), foldhash::fast::RandomState>>,
+    /// The keys that the client has had news of.
+    pub(super) met: Option<HashSet<TopicKey, foldhash::fast::RandomState>>,
     /// Homes of which it is being learned what was inside when it went, and what is to be read of each then.
     pub(super) unlearned: Vec<(HomeId, Arc<Read>)>,
     /// Such a client had another filter before: what no longer passes may be inside all the same.
@@ -264,11 +265,11 @@ pub(super) struct Moving {
 }
 
 impl Replay {
-    /// One that has not begun.
-    pub(super) fn new(serial: u32, listener: Listener, id: &SubId) -> Self {
+    /// A replay that has not begun.
+    pub(super) fn new(serial: u32, target: ReplayTarget, id: &SubId) -> Self {
         Self {
             serial,
-            sub: listener.sub,
+            sub: target.sub,
             together: 0,
             id: Arc::clone(id),
             homes: 0,
@@ -280,7 +281,7 @@ impl Replay {
             learning: Learning::default(),
             is_narrowed: false,
             untold: None,
-            is_live: listener.is_live,
+            is_live: target.is_live,
             is_awaited: false,
             began_us: Vec::new(),
             player: None,
@@ -295,13 +296,13 @@ impl Replay {
             && self.began_us.is_empty()
     }
 
-    /// Bytes of what it remembers, and of what is set aside for the pages that it has asked for.
+    /// Bytes of what the replay remembers, and of what is set aside for the pages that it has asked for.
     pub(super) fn held_bytes(&self) -> usize {
         let held = self.player.as_ref().map_or(0, |player| player.held_bytes());
         self.state_bytes + held + self.asked.iter().map(|asked| asked.bytes).sum::<usize>()
     }
 
-    /// Whether something of it is held that is not due yet.
+    /// Whether the replay holds something that is not due yet.
     pub(super) fn holds(&self) -> bool {
         self.player.as_ref().is_some_and(|player| player.held_bytes() > 0)
     }
@@ -316,7 +317,7 @@ impl Replay {
             }
         }
         let Some(met) = &mut self.learning.met else { return false };
-        let is_news = met.insert((event.topic.clone(), Arc::clone(&event.key)));
+        let is_news = met.insert(event.topic_key());
         if is_news {
             self.state_bytes += REPLAY_KEY_BYTES + event.key.len();
         }

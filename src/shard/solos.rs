@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::chunk::Scratch;
+use super::chunk::ChunkBuffers;
 use super::codec::Codec;
 use super::input::ConnId;
 use super::solo::Solo;
@@ -14,15 +14,15 @@ use crate::batch::Outbox;
 use crate::clock::Now;
 use crate::limits::OUTBOXES_RELIEF_MS;
 
-/// Those who are not in step.
+/// The connections that are not in step, and whom of them to look at.
 #[derive(Debug)]
 pub(super) struct Solos {
-    /// What their outboxes may hold together.
+    /// The budget of all outboxes together.
     outboxes: Rc<Budget>,
     /// Who subscribes to nothing, and so waits for one answer: it does not stand in line behind megabytes.
     askers: VecDeque<ConnId>,
     /// Subscribers, from now on.
-    listeners: VecDeque<ConnId>,
+    subscribers: VecDeque<ConnId>,
     /// Subscribers whose turn it is: nothing new is fanned out before they have had it.
     round: VecDeque<ConnId>,
     /// Subscribers for whom only the past waits: what is new does not wait for them.
@@ -31,7 +31,7 @@ pub(super) struct Solos {
     relief_ms: u64,
     /// Room for those whose outboxes an event finds full.
     full: Vec<ConnId>,
-    scratch: Scratch,
+    buffers: ChunkBuffers,
 }
 
 impl Solos {
@@ -40,12 +40,12 @@ impl Solos {
         Self {
             outboxes,
             askers: VecDeque::new(),
-            listeners: VecDeque::new(),
+            subscribers: VecDeque::new(),
             round: VecDeque::new(),
             past: VecDeque::new(),
             relief_ms: 0,
             full: Vec::new(),
-            scratch: Scratch::new(codec),
+            buffers: ChunkBuffers::new(codec),
         }
     }
 
@@ -70,28 +70,28 @@ impl Solos {
     }
 
     /// Has a connection looked at, unless it stands in the queue or cannot take anything.
-    pub(super) fn mark(&mut self, id: ConnId, solo: &mut Solo, is_listener: bool) {
+    pub(super) fn mark(&mut self, id: ConnId, solo: &mut Solo, is_subscriber: bool) {
         if solo.dirty || solo.blocked {
             return;
         }
-        if is_listener && solo.is_told_past() {
+        if is_subscriber && solo.is_told_past() {
             if !std::mem::replace(&mut solo.is_past_due, true) {
                 self.past.push_back(id);
             }
             return;
         }
         solo.dirty = true;
-        self.push(id, is_listener);
+        self.push(id, is_subscriber);
     }
 
     /// Has a connection looked at that does not stand in the queue.
-    pub(super) fn push(&mut self, id: ConnId, is_listener: bool) {
-        if is_listener { &mut self.listeners } else { &mut self.askers }.push_back(id);
+    pub(super) fn push(&mut self, id: ConnId, is_subscriber: bool) {
+        if is_subscriber { &mut self.subscribers } else { &mut self.askers }.push_back(id);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.askers.is_empty()
-            && self.listeners.is_empty()
+            && self.subscribers.is_empty()
             && self.round.is_empty()
             && self.past.is_empty()
     }
@@ -113,7 +113,7 @@ impl Solos {
     /// Begins a round, if none is underway; how many subscribers have their turn in it.
     pub(super) fn begin_round(&mut self) -> usize {
         if self.round.is_empty() {
-            std::mem::swap(&mut self.round, &mut self.listeners);
+            std::mem::swap(&mut self.round, &mut self.subscribers);
         }
         self.round.len()
     }
@@ -141,12 +141,12 @@ impl Solos {
     }
 
     /// What chunks are made with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Scratch {
-        std::mem::take(&mut self.scratch)
+    pub(super) fn take_buffers(&mut self) -> ChunkBuffers {
+        std::mem::take(&mut self.buffers)
     }
 
-    pub(super) fn put_back_scratch(&mut self, mut scratch: Scratch) {
-        scratch.end();
-        self.scratch = scratch;
+    pub(super) fn put_back_buffers(&mut self, mut buffers: ChunkBuffers) {
+        buffers.end();
+        self.buffers = buffers;
     }
 }

@@ -34,16 +34,16 @@ pub(super) struct Spending {
     of_conn: HashMap<ConnId, Spent, foldhash::fast::RandomState>,
     /// What the filter of one replay took for the page at hand.
     page_steps: u64,
-    /// It took more for an event of the page than it may.
+    /// The filter took more steps for an event of the page than it may.
     is_page_spent: bool,
 }
 
 /// In this second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spent {
-    /// Before it entered its class.
+    /// What the connection had spent before it entered its class, in steps.
     before: u64,
-    /// What its class had spent when it entered.
+    /// What the connection's class had spent when it entered.
     class_before: u64,
 }
 
@@ -136,7 +136,7 @@ impl Shard {
         }
     }
 
-    /// The same of a class, for the event that is being told.
+    /// Charges a class's account with steps, for the event that is being told.
     pub(super) fn charge_class(&mut self, class: ClassId, steps: u64) {
         if steps > FILTER_FREE_STEPS {
             self.note_steps(steps);

@@ -23,7 +23,7 @@ pub struct Behind {
 
 /// Sessions whose clients are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct SessionsLeft {
     pub sessions: u64,
     pub bytes: u64,
     /// Sessions that have ended since what they waited for was no longer kept.
@@ -96,7 +96,7 @@ pub struct Stats {
     pub behind: Behind,
     /// Subscribers that were told of a gap.
     pub gaps: u64,
-    pub left: Left,
+    pub left: SessionsLeft,
 }
 
 impl Stats {

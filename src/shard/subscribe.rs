@@ -14,7 +14,7 @@ use super::closes::CLOSE_POLICY;
 use super::input::ConnId;
 use super::names::Holding;
 use super::playing::check_seek;
-use super::solo::Listener;
+use super::solo::ReplayTarget;
 use super::solo::Solo;
 use super::transport::Voice;
 use super::want::Part;
@@ -53,7 +53,7 @@ impl Shard {
         }
     }
 
-    /// The same; what refuses it is handed back, and not said.
+    /// Subscribes; what refuses the subscription is handed back, and not said.
     fn subscribe_or_refuse(
         &mut self,
         id: ConnId,
@@ -91,7 +91,7 @@ impl Shard {
         // Who is told no more than whether it runs hears from now on; others are told where the present begins.
         let is_live = part == Part::Taken;
         if !is_live || *past.0 != Since::Now {
-            self.begin_replay(id, Listener { sub, is_live }, subscription, past, now);
+            self.begin_replay(id, ReplayTarget { sub, is_live }, subscription, past, now);
         }
         self.sleep_or_wake(id);
         Ok(())
@@ -132,7 +132,7 @@ impl Shard {
         if wish.since != Since::Now {
             self.begin_replay(
                 id,
-                Listener { sub, is_live: true },
+                ReplayTarget { sub, is_live: true },
                 &confined,
                 (&wish.since, wish.playback),
                 now,
@@ -305,9 +305,9 @@ impl Shard {
     /// Has the next flush look at a solo connection.
     pub(super) fn mark_solo(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find_mut(id) else { return };
-        let is_listener = conn.class.is_some();
+        let is_subscriber = conn.class.is_some();
         let Some(solo) = conn.solo.as_deref_mut() else { return };
-        self.telling.solos.mark(id, solo, is_listener);
+        self.telling.solos.mark(id, solo, is_subscriber);
     }
 
     /// Takes a connection out of step: what its class has gathered for it so far is now owed to it alone.

@@ -15,9 +15,9 @@ pub const STATUSES: [u16; 18] =
 pub struct Spoken {
     /// `None`: nobody has spoken so many dialects yet.
     pub dialect: Option<DialectId>,
-    /// Connections on which it is spoken now.
+    /// Connections on which the dialect is spoken now.
     pub connections: u64,
-    /// Subscriptions that stand in it now.
+    /// Subscriptions that are told in the dialect now.
     pub subscriptions: u64,
 }
 

@@ -23,7 +23,7 @@ use super::stats::Deflated;
 use super::turn::Turn;
 use crate::batch::Budget;
 
-/// One shard's.
+/// The parts of a shard that tell: what `work` works with.
 #[derive(Debug)]
 pub(super) struct Telling {
     pub(super) turn: Turn,
@@ -37,17 +37,17 @@ pub(super) struct Telling {
     pub(super) past_room: PastRoom,
     /// When playbacks are to be looked at.
     pub(super) plays: Plays,
-    /// Buffers that live from event to event.
-    scratch: Scratch,
-    /// What events are encoded with that are for one connection of a class of its own.
-    alone: Encoded,
+    /// Buffers that live from event to event; `None` while they are used. What is taken and put back for each event is a pointer.
+    buffers: Option<Box<FanoutBuffers>>,
+    /// What events are encoded with that are for one connection of a class of its own, likewise.
+    alone: Option<Box<Encoded>>,
     codec: Rc<Codec>,
 }
 
-/// What one event is for whom, while it is fanned out.
+/// Buffers of a fan-out: what one event is for whom.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// Classes that want it.
+pub(super) struct FanoutBuffers {
+    /// Classes that want the event.
     pub(super) classes: Vec<ClassId>,
     pub(super) encoded: Encoded,
     /// Classes for whose subscriptions more is forced than was matched.
@@ -75,8 +75,11 @@ impl Telling {
             past_room: PastRoom::new(settings.memory.replays_bytes_max),
             plays: Plays::default(),
             shapings: Shapings::new(settings.memory.shaping_bytes_max),
-            scratch: Scratch { encoded: Encoded::new(&codec), ..Scratch::default() },
-            alone: Encoded::new(&codec),
+            buffers: Some(Box::new(FanoutBuffers {
+                encoded: Encoded::new(&codec),
+                ..FanoutBuffers::default()
+            })),
+            alone: Some(Box::new(Encoded::new(&codec))),
             codec,
         }
     }
@@ -92,21 +95,21 @@ impl Telling {
     }
 
     /// What events are fanned out with, which is to be put back.
-    pub(super) fn take_scratch(&mut self) -> Scratch {
-        std::mem::take(&mut self.scratch)
+    pub(super) fn take_buffers(&mut self) -> Box<FanoutBuffers> {
+        self.buffers.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_scratch(&mut self, scratch: Scratch) {
-        self.scratch = scratch;
+    pub(super) fn put_back_buffers(&mut self, buffers: Box<FanoutBuffers>) {
+        self.buffers = Some(buffers);
     }
 
     /// What events are encoded with that are for one connection, which is to be put back.
-    pub(super) fn take_alone(&mut self) -> Encoded {
-        std::mem::take(&mut self.alone)
+    pub(super) fn take_alone(&mut self) -> Box<Encoded> {
+        self.alone.take().unwrap_or_default()
     }
 
-    pub(super) fn put_back_alone(&mut self, alone: Encoded) {
-        self.alone = alone;
+    pub(super) fn put_back_alone(&mut self, alone: Box<Encoded>) {
+        self.alone = Some(alone);
     }
 
     /// Begins to send what was gathered to those of the slab's places.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::input::AdminRequest;
 use super::input::ConnId;
 use super::input::ConnRef;
-use super::operator::Gathered;
+use super::operator::FindingsAwaited;
 use crate::dialect::Listing;
 use crate::dialect::PublishResult;
 use crate::dialect::RefusalCode;
@@ -23,12 +23,12 @@ use crate::limits::DRAFT_BYTES;
 pub(super) enum Question {
     /// How many of these drafts may be published.
     Allowance(Vec<Draft>),
-    /// Places for drafts that are on their way to their homes.
-    Places(Underway),
+    /// Offsets for drafts that are on their way to their homes.
+    Places(RunUnderway),
     /// Topics of the other shards.
     Topics(TopicsAwaited),
     /// What shards have found for an operator.
-    Operator(Gathered),
+    Operator(FindingsAwaited),
     /// What was asked of whoever has the tables.
     Table,
     /// What was asked of whoever answers hooks.
@@ -43,7 +43,7 @@ pub(super) fn draft_bytes(draft: &Draft) -> usize {
 
 /// A run of drafts on its way to one or several homes.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(super) struct RunUnderway {
     /// The home of each draft, in order.
     pub(super) homes: Vec<HomeId>,
     /// The results that each home has sent.
@@ -53,7 +53,7 @@ pub(super) struct Underway {
     pub(super) refused: usize,
 }
 
-impl Underway {
+impl RunUnderway {
     /// The results in the order of the drafts.
     pub(super) fn into_results(mut self) -> Vec<PublishResult> {
         let mut in_order = Vec::with_capacity(self.homes.len());

@@ -111,7 +111,7 @@ impl Tokens {
         self.is_revoking
     }
 
-    /// The same; they are closed now.
+    /// Takes the mark that something was revoked: whom it concerns is closed now.
     pub(super) const fn take_revoking(&mut self) -> bool {
         std::mem::replace(&mut self.is_revoking, false)
     }

@@ -72,7 +72,7 @@ impl Shard {
         topics.into_iter().take(listing.names_max).collect()
     }
 
-    /// Those of which a client may know: that its token covers. What others filter by is for whoever may hear all that the dialect sees.
+    /// The topics of which a client may know: that its token covers. What others filter by is for whoever may hear all that the dialect sees.
     fn known_of(&self, id: ConnId, gathering: TopicsAwaited) -> Vec<String> {
         let Some(who) = self.conns.find(id).and_then(|conn| conn.who.as_deref()) else {
             return Vec::new();

@@ -20,19 +20,19 @@ impl Default for Turn {
 }
 
 impl Turn {
-    /// So many units of work are done.
+    /// Notes that so many units of work are done.
     #[inline]
     pub(super) const fn spend(&mut self, units: u64) {
         self.spent += units;
     }
 
-    /// Units done so far.
+    /// Units that this turn has done so far.
     #[inline]
     pub(super) const fn spent(&self) -> u64 {
         self.spent
     }
 
-    /// Units that a turn may do.
+    /// Units that a turn may do at most.
     pub(super) const fn units_max(&self) -> u64 {
         self.units_max
     }
@@ -41,7 +41,7 @@ impl Turn {
         self.units_max = units.max(UNITS_TURN_MIN);
     }
 
-    /// Whether it has done what it may.
+    /// Whether the turn has done what it may.
     pub(super) const fn is_spent(&self) -> bool {
         self.spent >= self.units_max
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use crate::event::Draft;
 
-/// The news of them, oldest first.
+/// The news of rows that have changed and of which nobody was told, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Untold(VecDeque<Draft>);
 

@@ -10,7 +10,7 @@ use super::input::ConnId;
 use super::session::WHO_FIRST;
 use super::settings::Bounds;
 use super::settings::Settings;
-use super::solo::Listener;
+use super::solo::ReplayTarget;
 use crate::clock::Now;
 use crate::dialect::HOUSE;
 use crate::dialect::Refusal;
@@ -25,9 +25,9 @@ use crate::position::Since;
 /// What becomes of a subscription a part of which is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// It is refused, and what is not granted is named.
+    /// The subscription is refused, and what is not granted is named.
     Refused,
-    /// That part is taken.
+    /// The part that is granted is taken.
     Taken,
 }
 
@@ -63,16 +63,16 @@ impl Shard {
                 }
             }
             let sub = u8::try_from(place.unwrap_or(subs.len() - 1)).expect("they are at most 64");
-            told.push((Listener { sub, is_live: place.is_some() }, wish));
+            told.push((ReplayTarget { sub, is_live: place.is_some() }, wish));
         }
         self.enter_class(id, subs);
         let is_stream = self.conns.voice_of(id).is_some_and(super::transport::Voice::is_sse);
-        for (listener, wish) in told {
+        for (target, wish) in told {
             // Without a past to tell and without a position to name, the next event is the first one.
             if wish.since != Since::Now || is_stream {
                 self.begin_replay(
                     id,
-                    listener,
+                    target,
                     &wish.subscription,
                     (&wish.since, wish.playback),
                     now,

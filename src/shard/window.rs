@@ -47,7 +47,7 @@ impl Window {
         }
     }
 
-    /// The same, of a session that goes on: all of it is to be sent again.
+    /// The window of a session that goes on: all that is in flight is to be sent again.
     pub(super) fn resumed(most: u16, of: InFlight, counted: Counted) -> Self {
         let mut window = Self::new(most, counted);
         window.last = of.last;

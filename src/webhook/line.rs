@@ -38,7 +38,7 @@ struct Running {
     is_late: bool,
 }
 
-/// All of them.
+/// The calls that wait or are underway.
 #[derive(Debug)]
 pub(super) struct Line {
     timeout_ms: u64,
@@ -103,7 +103,7 @@ impl Line {
         running.asker.filter(|_| !running.is_late)
     }
 
-    /// Those for whom it is too late now, each once.
+    /// The askers whose time is over by now, each once.
     pub(super) fn late(&mut self, now_ms: u64) -> Vec<Asker> {
         let mut late = Vec::new();
         // All have as much time, so whoever came first is late first.

@@ -95,7 +95,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "player",
                 "operator::answers",
                 "session",
-                "session::asked",
+                "session::operator_request",
                 "session::awaiting",
                 "session::bare",
                 "session::http",
@@ -117,7 +117,6 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             // Parts: they own their fields, and know no shard.
             &[
                 "allowance",
-                "arrivals",
                 "batches",
                 "brake",
                 "chunk",

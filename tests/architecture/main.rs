@@ -8,11 +8,14 @@
 
 mod form;
 mod imports;
+mod numbers;
+mod pages;
 mod published_faults;
 mod seams;
 mod size;
 mod source;
 mod walks;
+mod words;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -31,7 +34,7 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "outbound", "admin", "store", "backend", "webhook", "acme", "ingest"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "acme", "ingest", "client"],
     &["config", "server", "cli"],
 ];
 
@@ -62,10 +65,12 @@ const STEPS: [(&str, &str, &str); 14] = [
 ];
 
 /// Modules that import less than their floor allows.
-const STRICTER: [(&str, &[&str]); 2] = [
+const STRICTER: [(&str, &[&str]); 3] = [
     // Every key's bounds are numbers from there, what may be set of a dialect is declared in its folder, and nothing that is configured may
     // reach back.
     ("config", &["limits", "dialect"]),
+    // A client knows of the server what anybody can know; what a moment is like is the same for both.
+    ("client", &["event"]),
     // Bytes without a socket: whoever reads them adds the meaning.
     ("wire", &["limits"]),
 ];

@@ -218,6 +218,72 @@ fn no_type_has_more_functions_than_can_be_kept_in_mind() {
     assert_none(&faults(&counted, FUNCTIONS_MAX, &BUSIER, "functions"));
 }
 
+/// The names behind each `self.` of a function's body; an empty one where `self` stands for itself.
+fn of_self(body: &str) -> Vec<&str> {
+    let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let mut found = Vec::new();
+    for (at, _) in body.match_indices("self") {
+        let (before, after) = (&body[..at], &body[at + "self".len()..]);
+        if before.ends_with(is_name) || after.starts_with(is_name) {
+            continue;
+        }
+        let rest = after.trim_start().strip_prefix('.').unwrap_or_default().trim_start();
+        found.push(name_at(rest));
+    }
+    found
+}
+
+/// The functions in the `impl` blocks of a type, and their bodies.
+fn functions_of<'a>(code: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
+    let head = format!("\nimpl {name} {{\n");
+    let mut found = Vec::new();
+    for text in code.split(&*head).skip(1) {
+        let block = text.split("\n}\n").next().unwrap_or_default();
+        for text in block.split("\n    }\n") {
+            let Some((_, text)) = text.split_once("fn ") else { continue };
+            let body = text.split_once(" {\n").map_or("", |(_, body)| body);
+            found.push((name_at(text), body));
+        }
+    }
+    found
+}
+
+/// What needs one part is that part's function: what is left to the shard needs several, or is what the loop around it calls.
+#[test]
+fn no_function_of_the_shard_is_one_parts_alone() {
+    let all = code();
+    let text = |path: &str| &all.iter().find(|(own, _)| own == path).unwrap().1;
+    let seam = text("src/conn/world.rs");
+    let (_, shard) = text("src/shard/mod.rs").split_once("pub struct Shard ").unwrap();
+    let fields: Vec<&str> =
+        braced(shard).0.lines().filter_map(|line| Some(line.trim().split_once(": ")?.0)).collect();
+    assert_eq!(fields.len(), 14, "{fields:?}");
+    let (mut faults, mut count) = (String::new(), 0);
+    for (path, code) in all.iter().filter(|(path, _)| path.starts_with("src/shard/")) {
+        for (name, body) in functions_of(code, "Shard") {
+            count += 1;
+            let mut used = of_self(body);
+            used.sort_unstable();
+            used.dedup();
+            let is_one_parts = used.len() == 1 && fields.contains(&used[0]);
+            if is_one_parts && !seam.contains(&format!("Self::{name}(")) {
+                writeln!(faults, "{path}: `{name}` needs `{}` alone", used[0]).unwrap();
+            }
+        }
+    }
+    assert!(count > 250, "{count} functions of the shard were found");
+    assert_none(&faults);
+}
+
+#[test]
+fn what_a_function_needs_is_found() {
+    let code = "\nimpl Shard {\n    fn a(&self) -> u8 {\n        self.conns\n            .len()\n    }\n\n    fn b(&mut self) {\n        f(self);\n        self.home.x(self.stats.y);\n    }\n}\n";
+    let found = functions_of(code, "Shard");
+    assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(of_self(found[0].1), ["conns"]);
+    assert_eq!(of_self(found[1].1), ["", "home", "stats"]);
+}
+
 #[test]
 fn fields_and_functions_are_counted() {
     let code = "pub struct A {\n    a: u8,\n    pub(super) b: B::C,\n    pub c: [u8; 3],\n}\nstruct T(u8);\nstruct U;\n\nimpl A {\n    fn a() {}\n    fn b() { c::d() }\n}\nimpl<T: X> A<T> {\n    fn c() {}\n}\nimpl D for A {\n    fn d() {}\n}\n";

@@ -4,11 +4,13 @@
 
 #![cfg(test)]
 
+mod conformance;
 mod data_folder;
 mod demo;
 mod doctor;
 mod history_tool;
 mod idle_memory;
+mod pages;
 #[path = "../support/secure.rs"]
 mod secure;
 mod serve;

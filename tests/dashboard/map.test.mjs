@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Lag, Rate, countText, lagText, objectionText, sample } from '../../src/dashboard/figures.js';
+import { Lag, countText, lagText, objectionText } from '../../src/dashboard/figures.js';
 import { BACK_S, Replay, clockText, sliderText } from '../../src/dashboard/replay.js';
-import { SWITZERLAND } from '../../src/dashboard/outline.js';
 import { FADE_MS, Tracks } from '../../src/dashboard/tracks.js';
 import { HOME, View, boxFor, graticuleStep } from '../../src/dashboard/view.js';
 
@@ -104,31 +103,6 @@ test('the view keeps the country in sight where the data are near, and goes to t
 
 test('the graticule is quiet at every scale', () => {
   for (const span of [0.05, 0.3, 5, 20, 180, 360]) assert.ok(span / graticuleStep(span) <= 8.01, String(span));
-});
-
-test('the outline is closed, and lies in the country\'s box', () => {
-  assert.deepEqual(SWITZERLAND.slice(0, 2), SWITZERLAND.slice(-2));
-  for (let index = 0; index < SWITZERLAND.length; index += 2) {
-    const [longitude, latitude] = SWITZERLAND.slice(index, index + 2);
-    assert.ok(longitude >= HOME.west && longitude <= HOME.east && latitude >= HOME.south && latitude <= HOME.north);
-  }
-});
-
-test('metrics are found by their whole name', () => {
-  const page = '# HELP a_total x\n# TYPE a_total counter\na_total{shard="0"} 3\na_total{shard="1"} 4\na_totals 9\nb 1.5e3\n';
-  assert.deepEqual([sample(page, 'a_total'), sample(page, 'b'), sample(page, 'c')], [7, 1500, undefined]);
-});
-
-test('a rate is a difference, and a restart is no negative one', () => {
-  const rate = new Rate();
-  rate.take(100, 0);
-  assert.equal(rate.value, undefined);
-  rate.take(350, 500);
-  assert.equal(rate.value, 500);
-  rate.take(10, 1500);
-  assert.equal(rate.value, 500);
-  rate.take(20, 2500);
-  assert.deepEqual([rate.value, rate.curve], [10, [500, 10]]);
 });
 
 test('lag is told by the server\'s clock', () => {

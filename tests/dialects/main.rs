@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod documents;
 mod every_error;
 mod fastwebsockets;
 mod http_transcripts;

@@ -34,7 +34,7 @@ fn routes() -> Vec<Route> {
         let methods: Vec<String> = cells[2].split(", ").map(str::to_owned).collect();
         for path in cells[1].split('`').filter(|text| text.starts_with('/')) {
             routes.push(Route {
-                path: path.replace("{topic}", "t"),
+                path: path.replace("{topic}", "t").replace("{type}", "redoc"),
                 methods: methods.clone(),
                 is_socket: cells[3] == "a WebSocket",
                 is_stream: cells[3] == "an event stream",

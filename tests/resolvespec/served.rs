@@ -149,7 +149,9 @@ fn config(hooks: &str) -> Config {
     Config::parse(&text, Path::new("fanwire.toml")).unwrap()
 }
 
-fn stop(running: Running) {
+/// Stops a server. Clients leave first: whoever stays is given seconds to say goodbye.
+fn stop(running: Running, clients: impl Sized) {
+    drop(clients);
     running.stop();
     let _cut_off = running.join();
 }
@@ -215,7 +217,7 @@ fn calls_are_signed_and_their_connections_are_kept() {
         .map(|index| u8::from_str_radix(signature.get(index..index + 2).unwrap(), 16).unwrap())
         .collect();
     aws_lc_rs::hmac::verify(&key, &signed, &tag).unwrap();
-    stop(running);
+    stop(running, client);
 }
 
 #[test]
@@ -263,7 +265,7 @@ fn whatever_is_wrong_with_an_answer_closes_and_what_follows_is_answered() {
             let error = json!({"code": "hook_error", "message": message});
             assert_eq!(told["error"], error, "{index}");
         }
-        stop(running);
+        stop(running, client);
     }
 }
 
@@ -298,7 +300,7 @@ fn an_encrypted_hook_is_believed_only_if_its_authorities_vouch_for_it() {
             let told = read(&mut client);
             assert_eq!(told["success"], is_believed, "{told}");
         }
-        stop(running);
+        stop(running, client);
     }
     assert_eq!(answerer.heard.try_iter().count(), 3, "nobody else is told anything");
 }
@@ -326,7 +328,7 @@ fn hooks_of_an_embedder_are_asked_beside_one_another_and_a_panic_is_no_yes() {
     assert_eq!(told["error"]["message"], "the hook before_update failed: nobody answers it");
     hold.send_timeout((), Duration::from_secs(20)).unwrap();
     assert_eq!(slow.hear()["data"]["name"], "Ada");
-    stop(running);
+    stop(running, (slow, quick));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Http {
     part: Part,
     /// The chunk that is being read is the one that ends the body.
     is_last: bool,
+    /// The body that is being read is no text, and says so.
+    is_bytes: bool,
     /// What has been read of a body and ends in no line break yet.
     line: Vec<u8>,
     /// The head's lines so far.
@@ -38,6 +40,7 @@ impl Http {
             bytes: Vec::new(),
             part: Part::Head,
             is_last: false,
+            is_bytes: false,
             line: Vec::new(),
             head: Vec::new(),
             asked: VecDeque::new(),
@@ -84,7 +87,7 @@ impl Http {
             if bytes.is_empty() {
                 let rest = std::mem::take(&mut self.line);
                 assert!(self.bytes.is_empty(), "cut off in {:?}: {:?}", self.part, self.bytes);
-                return (!rest.is_empty()).then(|| text(rest));
+                return (!rest.is_empty()).then(|| self.text(rest));
             }
             self.bytes.extend_from_slice(&bytes);
         }
@@ -95,7 +98,8 @@ impl Http {
             if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
                 let rest = self.line.split_off(end + 1);
                 self.line.pop();
-                return Some(text(std::mem::replace(&mut self.line, rest)));
+                let line = std::mem::replace(&mut self.line, rest);
+                return Some(self.text(line));
             }
             match self.part {
                 Part::Head => {
@@ -159,7 +163,9 @@ impl Http {
             self.head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
         };
         let length = value("content-length").map(|length| length.parse().unwrap());
+        let is_bytes = value("content-type") == Some("application/octet-stream");
         let is_chunked = value("transfer-encoding") == Some("chunked");
+        self.is_bytes = is_bytes;
         self.head.clear();
         // A head alone: one more of the same request's is to come.
         if status == "100" {
@@ -177,7 +183,15 @@ impl Http {
     fn end_body(&mut self) -> Option<String> {
         self.part = Part::Head;
         let rest = std::mem::take(&mut self.line);
-        (!rest.is_empty()).then(|| text(rest)).or_else(|| self.next_line())
+        (!rest.is_empty()).then(|| self.text(rest)).or_else(|| self.next_line())
+    }
+
+    /// A body's bytes as a text of the same length: only what says that it is no text may be none.
+    fn text(&self, mut bytes: Vec<u8>) -> String {
+        if self.is_bytes {
+            bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+        }
+        text(bytes)
     }
 }
 

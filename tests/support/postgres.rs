@@ -2,7 +2,6 @@
 //!
 //! Root may not run it, so it runs as `nobody` then. A machine without PostgreSQL fails the tests: `.ci/run` installs it.
 
-use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
@@ -13,6 +12,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -57,16 +57,28 @@ fn command(program: &str, folder: &Path) -> Command {
     command
 }
 
-impl Cluster {
-    /// Starts one that logs anybody in, with these settings besides.
-    pub(crate) fn start(name: &str, settings: &[&str]) -> Self {
-        let folder = std::env::temp_dir().join(format!("fw-pg-{}-{name}", std::process::id()));
+/// A new cluster's files. Making them takes seconds, so it is done once for a build's folder and each PostgreSQL; what is kept there is never started.
+fn made_once() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let whose = rustix::process::geteuid().as_raw();
+        let name: String = programs()
+            .display()
+            .to_string()
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+            .collect();
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres{name}-{whose}"));
+        if kept.is_dir() {
+            return kept;
+        }
+        // Whom root hands the work to may not see the build's folder.
+        let folder = std::env::temp_dir().join(format!("fw-pg-{}-new", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         if rustix::process::geteuid().is_root() {
             chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        let data: OsString = folder.join("data").into();
         let made = command("initdb", &folder)
             .args([
                 "--no-sync",
@@ -76,10 +88,37 @@ impl Cluster {
                 "--locale=C.UTF-8",
             ])
             .arg("--pgdata")
-            .arg(&data)
+            .arg(folder.join("data"))
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let part = kept.with_extension(std::process::id().to_string());
+        copy(&folder.join("data"), &part);
+        std::fs::remove_dir_all(&folder).unwrap();
+        // Another run may have been quicker: its files are as good.
+        if std::fs::rename(&part, &kept).is_err() {
+            std::fs::remove_dir_all(&part).unwrap();
+        }
+        kept
+    })
+}
+
+/// Copies a folder with all that is said of its files.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).output().unwrap();
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+}
+
+impl Cluster {
+    /// Starts one that logs anybody in, with these settings besides.
+    pub(crate) fn start(name: &str, settings: &[&str]) -> Self {
+        let folder = std::env::temp_dir().join(format!("fw-pg-{}-{name}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        copy(made_once(), &folder.join("data"));
         // Whoever binds it next gets another one: ports are given out in turn.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();

@@ -293,7 +293,7 @@ impl Kept {
     fn last(&self, as_of_us: u64) -> Vec<Arc<Event>> {
         let mut last = BTreeMap::new();
         for event in self.events.iter().filter(|event| event.time_us <= as_of_us) {
-            last.insert((event.topic.clone(), Arc::clone(&event.key)), Arc::clone(event));
+            last.insert(event.topic_key(), Arc::clone(event));
         }
         let mut last: Vec<_> = last.into_values().filter(|event| event.op != Op::Delete).collect();
         last.sort_by_key(|event| event.time_us);

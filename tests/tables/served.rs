@@ -57,7 +57,9 @@ impl Drop for Place {
     }
 }
 
-fn stop(running: Running) {
+/// Stops a server. Clients leave first: whoever stays is given seconds to say goodbye.
+fn stop(running: Running, clients: impl Sized) {
+    drop(clients);
     running.stop();
     let _cut_off = running.join();
 }
@@ -101,7 +103,7 @@ fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
         assert_eq!(hear(&mut client), ("upsert".to_owned(), "b".to_owned(), row));
         let answer = ask(running.address(), "POST /v1/publish/tables/seen", "", "{}");
         assert!(answer.starts_with("HTTP/1.1 403"), "nobody else speaks for a table: {answer}");
-        stop(running);
+        stop(running, client);
 
         let running = place.start(backend);
         let mut client = subscribed(&running);
@@ -113,7 +115,7 @@ fn rows_come_from_events_and_are_told_and_those_of_a_file_outlast_a_restart() {
         let (_, _, told) = hear(&mut client);
         let at = if lasts { json!("2026-01-10T12:00:00Z") } else { Value::Null };
         assert_eq!(told["at"], at, "{backend}");
-        stop(running);
+        stop(running, client);
     }
 }
 
@@ -150,7 +152,7 @@ fn a_lost_database_is_seen_from_outside() {
     awaited("/readyz", r#"{"status":"ready"}"#);
     awaited("/metrics", "fanwire_tables_reconnects_total{backend=\"postgres\"} 1");
     awaited("/metrics", "fanwire_tables_rows_written_total{backend=\"postgres\"} 2");
-    stop(running);
+    stop(running, client);
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn the_command_says_what_differs() {
     let place = Place::new("check", &cluster.address("postgres"));
     std::fs::create_dir_all(&place.0).unwrap();
     for backend in ["sqlite", "postgres"] {
-        stop(place.start(backend));
+        stop(place.start(backend), ());
     }
     let file = place.0.join("fanwire.toml");
     let check = |text: &str| {

@@ -50,7 +50,7 @@ impl Item {
         }
     }
 
-    /// The same for these subscriptions only.
+    /// Keeps the item for these subscriptions only.
     pub(super) const fn set(&mut self, only: u64) {
         if let Self::Event { subs, .. } | Self::Past { subs, .. } | Self::Own { subs, .. } = self {
             *subs = only;

@@ -15,12 +15,11 @@ use serde_json::Value;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::cli::connect::TrustArgs;
-use crate::cli::connect::Way;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::http::HttpClient;
 use crate::cli::http::HttpError;
 use crate::cli::say;
+use crate::cli::trust::TrustArgs;
+use crate::client::endpoint::Endpoint;
 
 /// What `fanwire admin` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -238,7 +237,7 @@ async fn carry_out(arguments: AdminArgs) -> Result<(), AdminError> {
     let read = std::fs::read_to_string(&secret_file).map(Zeroizing::new);
     let secret = read.map_err(|error| AdminError::Secret(secret_file, error))?;
     let secret = Zeroizing::new(secret.trim().to_owned());
-    let way = Way::new(url.clone(), &trust).map_err(AdminError::Way)?;
+    let way = trust.way(url.clone()).map_err(AdminError::Way)?;
     let mut desk = Desk { client: HttpClient::new(way), endpoint: url, secret };
     let (path, body) = match command {
         Command::Connections { limit } => return desk.print_all("connections", limit).await,

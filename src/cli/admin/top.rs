@@ -60,7 +60,7 @@ impl Figures {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// Those of a name by the one label that they have.
+    /// Figures of a name, by the one label that they have.
     fn by_label<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
         self.0.iter().filter_map(move |(sample, value)| {
             let labels = sample.strip_prefix(name)?.strip_prefix('{')?.strip_suffix("\"}")?;

@@ -18,8 +18,8 @@ use super::link;
 use super::link::Heard;
 use crate::cli::limits::BRIDGE_PENDING_MAX;
 use crate::cli::limits::BRIDGE_TRIES_MAX;
-use crate::cli::wait::Either;
-use crate::cli::wait::either;
+use crate::client::wait::Either;
+use crate::client::wait::either;
 use crate::clock::Clock;
 
 /// One client of the broker.

@@ -10,8 +10,8 @@ use rumqttc::Packet;
 use tokio::time::sleep;
 
 use crate::cli::say;
-use crate::cli::wait::Backoff;
-use crate::cli::wait::entropy;
+use crate::client::wait::Backoff;
+use crate::client::wait::entropy;
 
 /// What a connection has to say.
 #[derive(Debug)]

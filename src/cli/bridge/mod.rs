@@ -29,9 +29,9 @@ use crate::cli::limits::BRIDGE_BYTES_MAX;
 use crate::cli::limits::BRIDGE_CLIENTS_MAX;
 use crate::cli::limits::BRIDGE_PENDING_MAX;
 use crate::cli::say;
-use crate::cli::wait::Either;
 use crate::cli::wait::Stop;
-use crate::cli::wait::either;
+use crate::client::wait::Either;
+use crate::client::wait::either;
 
 /// How often it pings when nothing else is said.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);

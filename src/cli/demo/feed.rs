@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 
-use crate::cli::connect::Way;
 use crate::cli::demo::TOPIC;
 use crate::cli::demo::fleet::Aircraft;
 use crate::cli::demo::fleet::Fleet;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::http::HttpClient;
 use crate::cli::http::HttpError;
+use crate::client::connect::Way;
+use crate::client::endpoint::Endpoint;
 use crate::clock::Clock;
 
 /// Slots that a second is divided into; an aircraft reports in one of them.

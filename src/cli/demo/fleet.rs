@@ -31,7 +31,7 @@ const AIRLINES: [&str; 12] =
 /// One aircraft, as it would report itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aircraft {
-    /// Its transponder's address: 24 bits.
+    /// The transponder's address: 24 bits.
     pub(crate) address: u32,
     pub(crate) callsign: String,
     pub(crate) latitude: f64,
@@ -65,7 +65,7 @@ enum Intent {
     Wander,
 }
 
-/// All of them.
+/// All aircraft of the demo.
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
     random: Random,

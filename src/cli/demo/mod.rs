@@ -16,8 +16,8 @@ use std::sync::atomic::Ordering;
 
 use crate::cli::demo::feed::feed;
 use crate::cli::demo::fleet::Fleet;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::say;
+use crate::client::endpoint::Endpoint;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::Server;

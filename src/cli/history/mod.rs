@@ -59,7 +59,7 @@ struct FolderArgs {
 /// Why a command did not come to its end.
 #[derive(Debug)]
 enum HistoryError {
-    /// It is not there, or no folder.
+    /// The data folder is not there, or is no folder.
     NoFolder(io::Error),
     Lock(LockError),
     Folder(FolderError),

@@ -70,7 +70,7 @@ impl Batch {
 /// A record that the server did not take, and never will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
-    /// Its line in the recording.
+    /// The event's line in the recording.
     pub(crate) number: u64,
     pub(crate) code: String,
     pub(crate) message: String,
@@ -101,7 +101,7 @@ pub(crate) enum Next {
     Again { settled: usize, wait_s: u64 },
     /// The server is shutting down, or says that it is at fault: the same, after some time.
     Later { status: u16, message: String },
-    /// It will never be taken.
+    /// The batch will never be taken.
     Refused { status: u16, code: String, message: String },
 }
 

@@ -23,9 +23,6 @@ use tokio::time::Instant;
 use tokio::time::sleep;
 use tokio::time::sleep_until;
 
-use crate::cli::connect::TrustArgs;
-use crate::cli::connect::Way;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::http::HttpClient;
 use crate::cli::http::HttpError;
 use crate::cli::limits::BULK_BYTES_MAX;
@@ -50,11 +47,13 @@ use crate::cli::publish::totals::Bar;
 use crate::cli::publish::totals::Moment;
 use crate::cli::publish::totals::Totals;
 use crate::cli::say;
-use crate::cli::wait::Backoff;
-use crate::cli::wait::Either;
+use crate::cli::trust::TrustArgs;
 use crate::cli::wait::Stop;
-use crate::cli::wait::either;
-use crate::cli::wait::entropy;
+use crate::client::endpoint::Endpoint;
+use crate::client::wait::Backoff;
+use crate::client::wait::Either;
+use crate::client::wait::either;
+use crate::client::wait::entropy;
 use crate::event::TopicName;
 
 /// What `fanwire publish` can be told.
@@ -210,7 +209,7 @@ impl Publisher {
         Ok(Self {
             target: target(&arguments),
             client: HttpClient::new(
-                Way::new(arguments.url.clone(), &arguments.trust).map_err(PublishError::Io)?,
+                arguments.trust.way(arguments.url.clone()).map_err(PublishError::Io)?,
             ),
             chunks,
             read,

@@ -22,11 +22,11 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::cli::limits::PRINTED_PENDING_BYTES_MAX;
-use crate::cli::subscribe::message::Kind;
-use crate::cli::subscribe::message::Message;
-use crate::cli::subscribe::message::Told;
-use crate::cli::subscribe::position::Progress;
-use crate::cli::subscribe::position::Since;
+use crate::client::message::Kind;
+use crate::client::message::Message;
+use crate::client::message::RawTold;
+use crate::client::position::Progress;
+use crate::client::position::Since;
 
 /// Where lines go, and how far they have come.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Journal {
     }
 
     /// Takes a line to be printed, unless it was printed before. Answers whether it was taken.
-    pub(crate) fn print(&mut self, told: &Told<'_>) -> Result<bool, JournalError> {
+    pub(crate) fn print(&mut self, told: &RawTold<'_>) -> Result<bool, JournalError> {
         if told.kind != Kind::Skipped && self.progress.has_seen(&told.topic, told.offset) {
             return Ok(false);
         }
@@ -164,7 +164,7 @@ impl Journal {
         replace(path, &saved).map_err(|error| JournalError::Save(path.clone(), error))
     }
 
-    fn count(&mut self, told: &Told<'_>) {
+    fn count(&mut self, told: &RawTold<'_>) {
         if told.kind != Kind::Skipped && !self.progress.printed(&told.topic, told.offset) {
             self.forgetful = true;
         }
@@ -239,8 +239,8 @@ fn replace(path: &Path, saved: &Saved) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::subscribe::position::Position;
-    use crate::cli::subscribe::position::Word;
+    use crate::client::position::Position;
+    use crate::client::position::Word;
 
     use super::*;
 

@@ -4,9 +4,6 @@
 //! something is missing; standard error holds everything else. What can pass is waited for, for ever; what cannot ends the process.
 
 mod journal;
-mod message;
-mod position;
-pub(crate) mod socket;
 
 use std::fmt;
 use std::fs::File;
@@ -21,26 +18,26 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
-use crate::cli::connect::TrustArgs;
-use crate::cli::connect::Way;
-use crate::cli::endpoint::Endpoint;
 use crate::cli::limits::RETRY_AFTER_MAX;
 use crate::cli::say;
 use crate::cli::subscribe::journal::Journal;
 use crate::cli::subscribe::journal::JournalError;
-use crate::cli::subscribe::message::Kind;
-use crate::cli::subscribe::message::Message;
-use crate::cli::subscribe::message::NotProtocol;
-use crate::cli::subscribe::message::ServerError;
-use crate::cli::subscribe::position::Since;
-use crate::cli::subscribe::socket::Socket;
-use crate::cli::subscribe::socket::SocketError;
-use crate::cli::wait::Backoff;
-use crate::cli::wait::Either;
+use crate::cli::trust::TrustArgs;
 use crate::cli::wait::Stop;
-use crate::cli::wait::at_once;
-use crate::cli::wait::either;
-use crate::cli::wait::entropy;
+use crate::client::connect::Way;
+use crate::client::endpoint::Endpoint;
+use crate::client::message::ClientError;
+use crate::client::message::Kind;
+use crate::client::message::Message;
+use crate::client::message::NotProtocol;
+use crate::client::position::Since;
+use crate::client::socket::Socket;
+use crate::client::socket::SocketError;
+use crate::client::wait::Backoff;
+use crate::client::wait::Either;
+use crate::client::wait::at_once;
+use crate::client::wait::either;
+use crate::client::wait::entropy;
 use crate::event::TopicPattern;
 use crate::limits::PLAYBACK_SPEED_MAX;
 use crate::limits::PLAYBACK_SPEED_MIN;
@@ -169,7 +166,7 @@ enum SubscribeError {
     Start(io::Error),
     Socket(SocketError),
     Journal(JournalError),
-    Server(Box<ServerError>),
+    Server(Box<ClientError>),
     NotProtocol(NotProtocol),
 }
 
@@ -261,8 +258,7 @@ impl Subscriber {
                 "--speed needs --since with a place in time: earliest, a time or a position";
             return Err(SubscribeError::Start(io::Error::other(message)));
         }
-        let way =
-            Way::new(arguments.url.clone(), &arguments.trust).map_err(SubscribeError::Start)?;
+        let way = arguments.trust.way(arguments.url.clone()).map_err(SubscribeError::Start)?;
         Ok(Self {
             way,
             topics,
@@ -351,7 +347,7 @@ impl Subscriber {
                 self.mention_forgetfulness();
                 Ok(None)
             }
-            Message::Live { position, replayed } => {
+            Message::Live { position, replayed, .. } => {
                 self.journal.flush()?;
                 self.journal.progress.live(position);
                 self.journal.save()?;
@@ -367,8 +363,13 @@ impl Subscriber {
                 self.advised = Some(Duration::from_millis(after_ms).min(RETRY_AFTER_MAX));
                 Ok(None)
             }
-            Message::Error(error) => Err(SubscribeError::Server(Box::new(error))),
-            Message::Other => Ok(None),
+            Message::Error { error, .. } => Err(SubscribeError::Server(Box::new(error))),
+            Message::Agreed { .. }
+            | Message::Ended { .. }
+            | Message::Updated { .. }
+            | Message::Answer { .. }
+            | Message::TokenExpiring
+            | Message::Other => Ok(None),
         }
     }
 

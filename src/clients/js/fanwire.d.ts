@@ -1,5 +1,9 @@
 /** The Fanwire client. See README.md. */
 
+import type { Filter } from './filters.js';
+/** Filters, built: `where.field('altitude').lt(10000)`. */
+export * as where from './filters.js';
+
 export type Payload = Record<string, unknown>;
 
 export interface Position {
@@ -16,7 +20,7 @@ export type Since = 'earliest' | 'last' | string | number | { time_us: number } 
 /** What of a subscription may be changed while it runs. */
 export interface Wishes {
   /** `altitude < 10000`, or the structured notation. */
-  filter?: string | object;
+  filter?: string | Filter;
   batch?: { max_events: number; max_delay_ms?: number };
   slow?: 'disconnect' | 'drop_oldest' | 'latest_per_key';
   max_rate?: { per: 'key' | 'subscription'; hz: number };
@@ -79,6 +83,18 @@ export interface Live extends Position {
   type: 'live';
   id: string;
   replayed: number;
+  /** No gap was told since this connection's `subscribe`. */
+  recovered: boolean;
+}
+
+/** What has become of the time without a connection. */
+export interface Recovered {
+  type: 'recovered';
+  /** Nothing is missing. */
+  complete: boolean;
+  /** What is missing, exactly: they were told as gaps, in their places. */
+  gaps: Gap[];
+  replayed: number;
 }
 
 export interface Welcome {
@@ -101,8 +117,12 @@ export interface Handlers<P = Payload> {
   skipped?(skipped: Skipped, subscription: Subscription): void;
   /** The replay is complete; called again after each reconnection. */
   live?(live: Live, subscription: Subscription): void;
+  /** After each lost connection, once everything since it has been told. */
+  recovered?(recovered: Recovered, subscription: Subscription): void;
   /** The server refuses the subscription, now or after a reconnection: it has ended. */
   error?(error: FanwireError, subscription: Subscription): void;
+  /** It has ended, whatever ended it: `unsubscribed`, `closed`, `token` (a new one does not cover it), or the server's code. */
+  ended?(error: FanwireError, subscription: Subscription): void;
 }
 
 export interface Subscription {
@@ -126,7 +146,7 @@ export interface Subscription {
 
 export class FanwireError extends Error {
   readonly name: 'FanwireError';
-  /** The protocol's code, or `connection_lost`, `closed`, `queue_full`, `unsubscribed`. */
+  /** The protocol's code, or `connection_lost`, `closed`, `queue_full`, `unsubscribed`, `no_token`. */
   readonly code: string;
   /** The member that is at fault. */
   readonly field?: string;
@@ -134,9 +154,39 @@ export class FanwireError extends Error {
 
 export type State = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed';
 
+/** Why a state is what it is. `stopping`: the server has said when to come back; `refused`: it takes no token that we have; `mistake`: ours. */
+export type Cause = 'lost' | 'silent' | 'stopping' | 'expired' | 'revoked' | 'required' | 'no_token' | 'refused' | 'mistake' | 'closed';
+
+export interface StateDetail {
+  cause?: Cause;
+  /** The close code, where there was one. */
+  code?: number;
+  reason?: string;
+  /** Until the next attempt. */
+  wait_ms?: number;
+  /** Which attempt since there was a connection it will be, or was. */
+  attempt?: number;
+}
+
+/** Why a token is asked for: a connection opens, the last one will be over in half a minute, is over, was revoked, was refused, or none was shown in time. */
+export type TokenCause = 'open' | 'expiring' | 'expired' | 'revoked' | 'refused' | 'required';
+
+export interface Draft {
+  topic: string;
+  payload?: Payload;
+  key?: string;
+  op?: 'upsert' | 'delete' | 'event';
+}
+
 export interface Options {
+  /** Who we are: a token, or a function that is asked for one for each connection and before one is over. */
+  token?: string | ((cause: TokenCause) => string | Promise<string>);
   /** Needed where there is no global one, as before Node 22. */
   WebSocket?: new (url: string, protocols: string[]) => unknown;
+  /** After so long without a message we ask whether the server is there, and after so long again we say it is not; 20 s if absent. */
+  silence_ms?: number;
+  /** A connection that has lasted so long was none that failed; 5 s if absent. */
+  steady_ms?: number;
   /** For tests. */
   timers?: Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'>;
   random?: () => number;
@@ -147,7 +197,7 @@ export class Fanwire {
   readonly url: string;
   readonly state: State;
   readonly welcome: Welcome | undefined;
-  onstate?: (state: State, detail?: { code?: number; reason?: string; wait_ms?: number }) => void;
+  onstate?: (state: State, detail?: StateDetail) => void;
   onmessage?: (direction: '<' | '>', text: string) => void;
   onerror?: (error: FanwireError) => void;
   connect(): Promise<Welcome>;
@@ -160,6 +210,8 @@ export class Fanwire {
     payload?: Payload,
     options?: { key?: string; op?: 'upsert' | 'delete' | 'event' },
   ): Promise<Published>;
+  /** Events in their order, pipelined; what became of each. Never rejects. */
+  publishAll(events: Draft[]): Promise<(Published | FanwireError)[]>;
   ping(): Promise<{ time_us: number }>;
   close(): void;
 }

@@ -5,20 +5,26 @@
 // A publish is answered or it fails; it is never repeated behind your back. Speaks `fanwire.v1`; no dependencies.
 
 import { FanwireError, closedError, deferred, guarded } from './answers.js';
+import * as where from './filters.js';
 import { OPTIONS, SERVER, Subscription } from './subscription.js';
+import { Credentials } from './token.js';
 
-export { FanwireError };
+export { FanwireError, where };
 
 /** Publishes and pings that wait for a connection or an answer; one more fails with code `queue_full`. */
 const REQUESTS_MAX = 10_000;
-/** Wait before the first and between later attempts to connect, in milliseconds; the actual wait is half of it to all of it. */
+/** Wait before the first and between later attempts to connect, in milliseconds, at most: the actual wait is anything from nothing to that. */
 const BACKOFF_MS = { min: 100, max: 10_000 };
+/** A connection that has lasted for so long has not failed: waits begin anew with the next. */
+const STEADY_MS = 5_000;
 /** A server that stops is obeyed for so long, and no longer. */
 const ADVICE_MS_MAX = 3_600_000;
 /** After so long without a message we ask whether the server is still there, and after so long again we say it is not. */
 const SILENCE_MS = 20_000;
-/** Close codes after which the same connection would only be closed again: our mistake, or a token that ended. */
-const FINAL_CODES = new Set([1002, 1003, 1007, 1009, 4001]);
+/** Close codes after which the same connection would only be closed again, as the mistake is ours. */
+const FINAL_CODES = new Set([1002, 1003, 1007, 1009]);
+/** Reasons of a close that are about who the client is: another token may help. */
+const TOKEN_REASONS = { 'token expired': 'expired', 'token revoked': 'revoked', 'authentication required': 'required' };
 
 /** One server. Connects when told to, and again whenever the connection is lost. */
 export class Fanwire {
@@ -26,7 +32,11 @@ export class Fanwire {
   state = 'idle';
   /** The server's greeting, once there was one. */
   welcome = undefined;
-  /** Called with the state and, where there is one, a `{code, reason, wait_ms}` that explains it. */
+  /**
+   * Called with the state and what explains it: `{cause, code, reason, wait_ms, attempt}`. `cause`: 'lost' (the connection broke or could not be made), 'silent'
+   * (nothing was heard), 'stopping' (the server has said when to come back), 'expired', 'revoked' and 'required' (it is about the token), 'no_token' (none was
+   * to be had), 'refused' (the server takes none), 'mistake' (ours), 'closed' (by `close`).
+   */
   onstate = undefined;
   /** Called with '<' or '>' and each message's text, for those who want to see what is said. */
   onmessage = undefined;
@@ -37,12 +47,18 @@ export class Fanwire {
   #WebSocket;
   #timers;
   #random;
+  #silence_ms;
+  #steady_ms;
   #socket;
   #failures = 0;
+  /** Attempts since there was a connection. */
+  #attempts = 0;
   /** When a server that stops has said to come back, in milliseconds from then. */
   #advice_ms;
   #retryTimer;
   #silenceTimer;
+  #steadyTimer;
+  #credentials;
   #asked = false;
   #subscriptions = new Map();
   #requests = new Map();
@@ -52,9 +68,10 @@ export class Fanwire {
 
   /**
    * @param {string} url `ws://host:port`, `http://host:port` or the full `ws://host:port/v1/ws`
-   * @param {{WebSocket?: typeof WebSocket, timers?: object, random?: () => number}} options
+   * @param {{token?: string | ((cause: string) => string | Promise<string>), silence_ms?: number, steady_ms?: number, WebSocket?: typeof WebSocket, timers?: object,
+   * random?: () => number}} options `token`: who we are; a function is asked for each connection, and again before the token that it gave is over.
    */
-  constructor(url, { WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random } = {}) {
+  constructor(url, { token, silence_ms = SILENCE_MS, steady_ms = STEADY_MS, WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random } = {}) {
     if (typeof WebSocket !== 'function') {
       throw new TypeError('there is no WebSocket here: pass one, as in new Fanwire(url, { WebSocket })');
     }
@@ -62,6 +79,12 @@ export class Fanwire {
     this.#WebSocket = WebSocket;
     this.#timers = timers;
     this.#random = random;
+    this.#silence_ms = silence_ms;
+    this.#steady_ms = steady_ms;
+    this.#credentials = new Credentials(token, {
+      ask: (message) => this.#dispatch(requestOf(message, this.#nextId++)),
+      failed: (error) => guarded(this.onerror, error),
+    });
   }
 
   get url() {
@@ -77,7 +100,7 @@ export class Fanwire {
   }
 
   /**
-   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, error}`.
+   * Subscribes. `handlers` is a function that takes events, or `{event, gap, skipped, live, recovered, error, ended}`.
    * May be called at any time; connects if need be.
    * @returns {Subscription}
    */
@@ -112,6 +135,15 @@ export class Fanwire {
     return this.#request({ type: 'publish', topic, key, op, payload });
   }
 
+  /**
+   * Publishes events in their order without waiting for one another's answers; resolves with what became of each, in that order: an answer of `publish`, or a
+   * `FanwireError`. Never rejects. What was said on one connection and not answered when it broke has the code `connection_lost`.
+   * @param {{topic: string, payload?: object, key?: string, op?: string}[]} events
+   */
+  publishAll(events) {
+    return Promise.all(events.map(({ topic, payload, ...options }) => this.publish(topic, payload, options).catch((error) => error)));
+  }
+
   /** Asks whether the server is there; resolves with its `{time_us}`. */
   ping() {
     return this.#request({ type: 'ping' });
@@ -124,8 +156,9 @@ export class Fanwire {
     this.#stopListening();
     this.#socket?.close(1000);
     this.#socket = undefined;
+    this.#credentials.lost();
     this.#end(closedError());
-    this.#become('closed');
+    this.#become('closed', { cause: 'closed' });
   }
 
   /**
@@ -146,7 +179,7 @@ export class Fanwire {
       const message = `${REQUESTS_MAX} requests wait already`;
       return Promise.reject(new FanwireError({ code: 'queue_full', message }));
     }
-    const request = { message: { ...message, id: this.#nextId++ }, ...deferred() };
+    const request = requestOf(message, this.#nextId++);
     if (this.state === 'open') this.#dispatch(request);
     else this.#unsent.push(request);
     this.#begin();
@@ -156,6 +189,7 @@ export class Fanwire {
   #dispatch(request) {
     this.#requests.set(request.message.id, request);
     this.#send(request.message);
+    return request.promise;
   }
 
   #send(message) {
@@ -172,38 +206,52 @@ export class Fanwire {
     } catch (error) {
       // The URL itself is wrong; another attempt would not help.
       this.#end(error);
-      this.#become('closed', { reason: error.message });
+      this.#become('closed', { cause: 'mistake', reason: error.message });
       return;
     }
     this.#socket = socket;
     const mine = (handle) => (event) => this.#socket === socket && handle(event);
     socket.onmessage = mine((event) => this.#hear(event.data));
-    socket.onclose = mine((event) => this.#lost(event.code, event.reason));
+    socket.onclose = mine((event) => this.#lost(event.code, event.reason, TOKEN_REASONS[event.reason] ?? (event.code === 4001 ? 'expired' : 'lost')));
     // A close follows, and says more.
     socket.onerror = () => {};
     this.#listen();
   }
 
-  #lost(code, reason) {
+  #lost(code, reason, cause) {
     this.#stopListening();
+    this.#timers.clearTimeout(this.#steadyTimer);
     this.#socket = undefined;
+    this.#credentials.lost();
     const lost = `the connection was lost (${code}${reason ? ` ${reason}` : ''}) before the answer`;
     const sent = [...this.#requests.values()];
     this.#requests.clear();
     for (const request of sent) request.reject(new FanwireError({ code: 'connection_lost', message: lost }));
     for (const subscription of this.#subscriptions.values()) subscription[SERVER].lost();
-    if (FINAL_CODES.has(code)) {
-      this.#end(new FanwireError({ code: 'closed', message: `the server closed the connection: ${code} ${reason}` }));
-      this.#become('closed', { code, reason });
+    const isToken = Object.values(TOKEN_REASONS).includes(cause);
+    if (FINAL_CODES.has(code) || (isToken && !this.#credentials.renew(cause))) {
+      this.#fail(new FanwireError({ code: 'closed', message: `the server closed the connection: ${code} ${reason}` }), { cause: isToken ? cause : 'mistake', code, reason });
       return;
     }
     const ceiling = Math.min(BACKOFF_MS.max, BACKOFF_MS.min * 2 ** Math.min(this.#failures, 16));
-    // Spread, so that the clients of a restarted server do not return in step.
-    const wait_ms = this.#advice_ms ?? Math.round(ceiling / 2 + (this.#random() * ceiling) / 2);
+    // Full jitter: the clients of a server that restarts do not return in step.
+    const wait_ms = this.#advice_ms ?? Math.round(this.#random() * ceiling);
+    const because = this.#advice_ms === undefined ? cause : 'stopping';
     this.#advice_ms = undefined;
     this.#failures += 1;
-    this.#become('waiting', { code, reason, wait_ms });
+    this.#attempts += 1;
+    this.#become('waiting', { cause: because, code, reason, wait_ms, attempt: this.#attempts });
     this.#retryTimer = this.#timers.setTimeout(() => this.#open(), wait_ms);
+  }
+
+  /** The end, and not ours: no further connection would be another. */
+  #fail(error, detail) {
+    this.#stopListening();
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close(1000);
+    this.#end(error);
+    this.#become('closed', detail);
   }
 
   #end(error) {
@@ -224,7 +272,7 @@ export class Fanwire {
   // A browser does not tell us of the server's pings, and a network that drops packets does not tell of that: hence questions of our own.
   #listen() {
     this.#stopListening();
-    this.#silenceTimer = this.#timers.setTimeout(() => this.#silent(), SILENCE_MS);
+    this.#silenceTimer = this.#timers.setTimeout(() => this.#silent(), this.#silence_ms);
     // In Node a timer would keep the process alive; the socket decides that.
     this.#silenceTimer?.unref?.();
   }
@@ -242,14 +290,15 @@ export class Fanwire {
       return;
     }
     const socket = this.#socket;
-    this.#lost(1006, 'nothing was heard from the server');
+    this.#lost(1006, 'nothing was heard from the server', 'silent');
     socket.close();
   }
 
-  #hear(text) {
-    this.onmessage?.('<', text);
+  #hear(data) {
+    this.onmessage?.('<', typeof data === 'string' ? data : JSON.stringify(data));
     this.#listen();
-    const message = JSON.parse(text);
+    // A socket that many tabs share hands over what it has read already.
+    const message = typeof data === 'string' ? JSON.parse(data) : data;
     switch (message.type) {
       case 'event':
         return this.#tell(message);
@@ -265,10 +314,14 @@ export class Fanwire {
       case 'unsubscribed':
         return this.#subscriptions.get(message.id)?.[SERVER].answer(message);
       case 'published':
+      case 'authenticated':
       case 'pong':
         return this.#settle(message);
       case 'reconnect':
         this.#advice_ms = Math.min(Math.max(0, message.after_ms), ADVICE_MS_MAX);
+        return;
+      case 'token_expiring':
+        this.#credentials.expiring();
         return;
       case 'error':
         return this.#refused(message);
@@ -302,14 +355,39 @@ export class Fanwire {
 
   #welcomed(message) {
     this.welcome = message;
-    this.#failures = 0;
-    this.#become('open');
-    for (const subscription of this.#subscriptions.values()) subscription[SERVER].begin(message.epoch);
+    const shown = this.#credentials.show();
+    if (!shown) return this.#opened();
+    const socket = this.#socket;
+    const failed = (error) => {
+      if (this.#socket !== socket) return;
+      if (error.code === 'forbidden') {
+        const closed = new FanwireError({ code: 'closed', message: `the server takes no token that we have: ${error.message}` });
+        return this.#fail(closed, { cause: 'refused', reason: error.message });
+      }
+      // Whoever answers tokens may be away for a while, as a server may.
+      guarded(this.onerror, error);
+      this.#lost(1006, `no token: ${error.message}`, 'no_token');
+      socket.close();
+    };
+    shown.then(() => this.#socket === socket && this.#opened(), failed);
+  }
+
+  #opened() {
+    this.#steadyTimer = this.#timers.setTimeout(() => (this.#failures = 0), this.#steady_ms);
+    this.#steadyTimer?.unref?.();
+    const attempt = this.#attempts;
+    this.#attempts = 0;
+    this.#become('open', attempt === 0 ? undefined : { attempt });
+    for (const subscription of this.#subscriptions.values()) subscription[SERVER].begin(this.welcome.epoch);
     const unsent = this.#unsent;
     this.#unsent = [];
-    for (const request of unsent) this.#dispatch(request);
-    this.#firstOpen?.resolve(message);
+    for (const request of unsent) this.#dispatch(request).catch(() => {});
+    this.#firstOpen?.resolve(this.welcome);
   }
+}
+
+function requestOf(message, id) {
+  return { message: { ...message, id }, ...deferred() };
 }
 
 function socketUrl(url) {

@@ -2,7 +2,7 @@
 //
 // It outlives connections: with each new one it asks anew for what follows its position. Answers come in the order of the requests. Knows no socket.
 
-import { deferred, endedError, guarded } from './answers.js';
+import { FanwireError, deferred, endedError, guarded } from './answers.js';
 import { Progress } from './position.js';
 
 /** The part of a subscription that only the client may use. */
@@ -12,6 +12,8 @@ export const SERVER = Symbol('server');
 const TIMES = ['since', 'speed', 'play_from', 'max_gap_ms'];
 /** Options of a subscription that `update` may change. */
 const UPDATABLE = ['filter', 'batch', 'slow', 'max_rate', 'fields', 'leave', ...TIMES];
+/** Gaps of one loss that are told together; a server tells no more of them, as it closes a connection before that. */
+const GAPS_MAX = 1024;
 export const OPTIONS = ['topics', ...UPDATABLE];
 
 /** One standing wish. */
@@ -29,6 +31,10 @@ export class Subscription {
   #pending = [];
   /** The server has agreed on this connection. */
   #agreed = false;
+  /** After a lost connection: the gaps that were told since, until the replay is complete. */
+  #gaps;
+  /** A gap was told since this connection's `subscribe`. */
+  #hasGap = false;
   #connection;
 
   constructor(id, { since, speed, play_from, max_gap_ms, ...options }, handlers, connection) {
@@ -112,12 +118,14 @@ export class Subscription {
     this.#epoch = epoch;
     this.state = 'replaying';
     this.#agreed = false;
+    this.#hasGap = false;
     this.#connection.send({ type: 'subscribe', id: this.id, ...this.#options, since, ...this.#playback });
     // Updates that were made while there was no connection.
     for (const { changes } of this.#pending) this.#connection.send({ type: 'update', id: this.id, ...changes });
   }
 
   #lost() {
+    if (this.#agreed) this.#gaps ??= [];
     this.state = 'waiting';
     // An update that was not answered is made again with the next connection; the end of a subscription needs no answer.
     if (this.#pending.some(({ changes }) => changes === undefined)) this.#end(endedError());
@@ -132,6 +140,7 @@ export class Subscription {
       if (changes === undefined) resolve();
       else reject(error);
     }
+    guarded(this.#handlers.ended, error, this);
   }
 
   #tell(message) {
@@ -141,6 +150,8 @@ export class Subscription {
     }
     const offset = message.type === 'gap' ? message.to : message.offset;
     if (this.#progress.hasSeen(message.topic, offset)) return;
+    if (message.type === 'gap') this.#hasGap = true;
+    if (message.type === 'gap' && this.#gaps && this.#gaps.length < GAPS_MAX) this.#gaps.push(message);
     guarded(this.#handlers[message.type], message, this);
     // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
     if (!message.topic.includes('*')) this.#progress.advance(message.topic, offset);
@@ -154,14 +165,26 @@ export class Subscription {
       this.#progress.live(message);
       this.#playback = undefined;
       this.state = 'live';
-      guarded(this.#handlers.live, message, this);
+      guarded(this.#handlers.live, { ...message, recovered: !this.#hasGap }, this);
+      this.#recovered(message);
     } else if (message.type === 'updated') {
       const pending = this.#pending.shift();
       this.#merge(pending.changes);
       pending.resolve();
+    } else if (message.reason === 'token') {
+      const error = new FanwireError({ code: 'token', message: 'the new token does not cover the subscription' });
+      guarded(this.#handlers.error, error, this);
+      this.#end(error);
     } else {
       this.#end(endedError());
     }
+  }
+
+  /** What has become of the time without a connection: nothing is missing, or exactly these gaps are. */
+  #recovered({ replayed }) {
+    const gaps = this.#gaps;
+    this.#gaps = undefined;
+    if (gaps) guarded(this.#handlers.recovered, { type: 'recovered', complete: gaps.length === 0, gaps, replayed }, this);
   }
 
   #merge({ since, speed, play_from, max_gap_ms, ...changes }) {

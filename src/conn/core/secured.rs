@@ -127,7 +127,7 @@ impl<W: World> Core<W> {
         false
     }
 
-    /// Those go who have held records in part for the longest, if all hold too many.
+    /// Closes connections that have held records in part for the longest, if all together hold too many.
     pub(super) fn take_payers(&mut self, now: Now) {
         while let Some(conn) = self.sockets.pop_payer() {
             self.records_shed += 1;

@@ -19,7 +19,7 @@ pub(in crate::conn) struct Secure {
     carry: Vec<u8>,
     /// What the socket has not taken yet.
     rest: Vec<u8>,
-    /// When it began to hold something, in the order of all; 0: it holds nothing.
+    /// When the connection began to hold something, in the order of all; 0: it holds nothing.
     pub(in crate::conn) held_since: u64,
     /// The library has said that it cannot go on: it must not be asked again, or it panics.
     is_broken: bool,

@@ -34,19 +34,19 @@ impl Json {
         Self(raw.get().into())
     }
 
-    /// Its text.
+    /// The JSON's text, as it was said.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is an object.
+    /// Whether the value is an object.
     #[must_use]
     pub fn is_object(&self) -> bool {
         self.0.starts_with('{')
     }
 
-    /// Its value. Numbers become doubles where they do not fit 64 bits.
+    /// The JSON's value. Numbers become doubles where they do not fit 64 bits.
     #[must_use]
     pub fn value(&self) -> serde_json::Value {
         serde_json::from_str(&self.0).unwrap_or_default()
@@ -154,7 +154,7 @@ impl Call {
             + self.credentials.as_ref().map_or(0, |shown| shown.weight_bytes())
     }
 
-    /// Its JSON.
+    /// The call as JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.weight_bytes() + 256);

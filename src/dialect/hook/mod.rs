@@ -115,7 +115,7 @@ impl Hook {
         matches!(self, Self::AfterCreate | Self::AfterUpdate | Self::AfterDelete)
     }
 
-    /// Whether its answer may replace what the client is answered.
+    /// Whether the hook's answer may replace what the client is answered.
     #[must_use]
     pub const fn sees_a_result(self) -> bool {
         self.is_behind_a_write() || matches!(self, Self::AfterRead)

@@ -24,7 +24,7 @@ use crate::wire::http::Head;
 use crate::wire::http::Method;
 use crate::wire::http::Name;
 
-/// All of them.
+/// HyperBEAM's doors.
 pub const DOORS: &[Door] = &[
     //= model#9
     //# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases

@@ -24,7 +24,7 @@ use crate::position::Since;
 /// One client's conversation.
 #[derive(Debug)]
 pub struct Conversation {
-    /// As they are told: in the order of the URL, repeats and all, until the first change sorts them.
+    /// The topics as they are told: in the order of the URL, repeats and all, until the first change sorts them.
     topics: Vec<String>,
     options: Options,
 }

@@ -58,7 +58,7 @@ pub(super) const DERIVED: [(&str, &[&str]); 2] =
 pub enum TopicsFault {
     TooMany,
     TooLong,
-    /// As its topic writes it.
+    /// The name is too long as its topic writes it.
     TooLongForTopic,
     TooManyFiltered,
     BadRegex,

@@ -22,7 +22,7 @@ use super::options::optional;
 use super::options::parse_since;
 use super::options::slow;
 use super::options::trace;
-use super::playback::Asked;
+use super::playback::PlaybackOptions;
 use super::playback::seek;
 use crate::dialect::Change;
 use crate::dialect::Delivery;
@@ -117,7 +117,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         forced: Forced::default(),
     };
     subscription.check()?;
-    let playback = Asked::of_members(members)?.playback(&since)?;
+    let playback = PlaybackOptions::of_members(members)?.playback(&since)?;
     Ok(Command::Subscribe { subscription: Arc::new(subscription), since, playback })
 }
 

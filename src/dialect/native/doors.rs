@@ -23,7 +23,7 @@ use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
 
-/// All of them.
+/// The native protocol's doors.
 pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/v1/ws"),

@@ -195,7 +195,7 @@ const fn kind_of(outcome: &Outcome<'_>) -> &'static str {
     }
 }
 
-/// The same over SSE, where there is one subscription and no command: only what concerns the stream of events is said.
+/// Writes an outcome over SSE, where there is one subscription and no command: only what concerns the stream of events is said.
 pub(super) fn outcome_sse(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
     match outcome {
         Outcome::Live { live, .. } => {

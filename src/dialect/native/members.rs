@@ -2,17 +2,14 @@
 //!
 //! Never guesses: a text that is not JSON is refused with the byte at which it is not.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::Deserializer;
-use serde::de::MapAccess;
-use serde::de::Visitor;
 use serde_json::value::RawValue;
 
 use super::options::bad;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
+use crate::dialect::json;
 use crate::dialect::json::Word;
 
 /// Reads a value of a type.
@@ -26,28 +23,25 @@ pub(super) fn read<'a, T: serde::Deserialize<'a>>(
 }
 
 /// An object's members in the order written, each taken at most once.
-pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Word<'a>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Refusal> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let members =
-            json.deserialize_map(MembersVisitor).and_then(|members| json.end().map(|()| members));
-        members.map_err(|e| {
+        json::members_by(text).map(Self).map_err(|e| {
             let refusal = format_args!("{} at byte {}", Reason(&e), e.column().saturating_sub(1));
             Refusal::new(RefusalCode::BadJson, refusal)
         })
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let index = self.0.iter().position(|(key, _)| key == name)?;
+        let index = self.0.iter().position(|(Word(key), _)| key == name)?;
         Some(self.0.swap_remove(index).1)
     }
 
     pub(super) fn none_left(&self, of: &str) -> Result<(), Refusal> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Refusal::of(
+            Some((Word(name), _)) => Err(Refusal::of(
                 RefusalCode::UnknownField,
                 name,
                 format_args!("`{of}` has no member `{name}`, or it stands twice"),
@@ -63,23 +57,5 @@ impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         f.write_str(text.split(" at line ").next().unwrap_or(&text))
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::with_capacity(8);
-        while let Some((Word(key), value)) = map.next_entry::<Word<'de>, &'de RawValue>()? {
-            members.push((key, value));
-        }
-        Ok(Members(members))
     }
 }

@@ -49,7 +49,7 @@ pub use decode::event_of;
 
 /// Over WebSocket.
 pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
-/// The same events over SSE: a client says nothing, and there is one subscription, so nothing names it.
+/// The native protocol's events over SSE: a client says nothing, and there is one subscription, so nothing names it.
 pub const NATIVE_SSE: DialectId = DialectId::of(&SSE);
 
 static WEBSOCKET: Dialect = Dialect {

@@ -15,6 +15,7 @@ use crate::dialect::MaxRate;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Subscription;
+use crate::dialect::json::Word;
 pub(super) use crate::dialect::terms::bad;
 use crate::dialect::terms::bad_filter;
 use crate::dialect::terms::fields_of;
@@ -216,7 +217,7 @@ pub fn parse_since(text: &str) -> Result<Since, Refusal> {
     if let Some(raw) = members.take("offsets") {
         let named = Members::parse(raw.get())
             .map_err(|_| bad("since.offsets", "offsets must be an object"))?;
-        for (topic, raw) in named.0 {
+        for (Word(topic), raw) in named.0 {
             let field = format!("since.offsets.{topic}");
             let name = TopicName::new(&topic)
                 .map_err(|e| Refusal::of(RefusalCode::BadTopic, &field, e))?;

@@ -21,15 +21,15 @@ use crate::position::Seek;
 use crate::position::Since;
 use crate::position::Speed;
 
-/// What a subscription says of it, before it is known where it begins.
+/// What a subscription says of its playback, before it is known where the subscription begins.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct PlaybackOptions {
     speed: Option<Speed>,
     from_us: Option<u64>,
     gap_ms_max: Option<u32>,
 }
 
-impl Asked {
+impl PlaybackOptions {
     pub(super) fn of_members(members: &mut Members<'_>) -> Result<Self, Refusal> {
         Ok(Self {
             speed: members.take("speed").map(speed).transpose()?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options::parameter;
 use super::options::parse_since_text;
-use super::playback::Asked;
+use super::playback::PlaybackOptions;
 use crate::dialect::LAST_ID_PARAMETER;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -36,7 +36,7 @@ pub(super) fn wish_if_any(head: &Head) -> Result<Option<Wish>, Refusal> {
 pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
     let (mut topics, mut since, mut subscription) =
         (Vec::new(), Since::Now, Subscription::default());
-    let mut asked = Asked::default();
+    let mut options = PlaybackOptions::default();
     for (name, value) in head.query_pairs() {
         match &*name {
             "topic" => topics.push(topic(topics.len(), &value)?),
@@ -44,7 +44,7 @@ pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
             "token" => {}
             "since" => since = parse_since_text(&value)?,
             LAST_ID_PARAMETER => {}
-            name if asked.parameter(name, &value)? => {}
+            name if options.parameter(name, &value)? => {}
             name if parameter(name, &value, &mut subscription)? => {}
             _ => {
                 let message = format_args!("a subscription in the URL has no parameter `{name}`");
@@ -65,7 +65,7 @@ pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
         since = cursor_of(&id).map_or(Since::Lost, Since::Cursor);
     }
     subscription.check()?;
-    let playback = asked.playback(&since)?;
+    let playback = options.playback(&since)?;
     let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, ..subscription });
     Ok(Wish { subscription, since, playback })
 }

@@ -90,7 +90,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Its word in Connect.
+    /// The error's code in Connect.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

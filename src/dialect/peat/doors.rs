@@ -26,7 +26,7 @@ use crate::wire::http::Method;
 use crate::wire::http::Name;
 use crate::wire::http::Version;
 
-/// All of them.
+/// peat-node's doors.
 pub const DOORS: &[Door] = &[
     Door {
         path: Path::Exactly("/ws/subscribe"),

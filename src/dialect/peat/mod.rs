@@ -83,10 +83,10 @@ static PROTO: Dialect = Dialect {
     manners: MANNERS,
 };
 
-/// Those of a Connect call.
+/// Envelopes of a Connect call.
 const ENVELOPES: Envelopes = Envelopes { put: connect::put_envelope, put_end: call::put_end };
 
-/// Its clients never say anything that they must, so they are pinged and never closed for silence alone.
+/// Manners of peat-node's clients: they need never say anything, so they are pinged, and never closed for silence alone.
 const MANNERS: Manners = Manners {
     silence: Silence::Pinged,
     slow: None,

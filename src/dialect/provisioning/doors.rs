@@ -40,7 +40,7 @@ const fn socket(
     }
 }
 
-/// All of them.
+/// Provisioning's doors.
 pub const DOORS: &[Door] = &[
     //= model#9
     //# on a shared port disambiguate: `?topic=` → 001, `?token=`/`events=` → 004, else 002; explicit aliases

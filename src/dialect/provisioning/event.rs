@@ -120,7 +120,7 @@ fn put_metadata(event: &Event, out: &mut Vec<u8>) {
 pub struct Posted {
     pub event_type: String,
     pub key: String,
-    /// As it was posted.
+    /// The event's text, as it was posted.
     pub text: String,
 }
 
@@ -139,7 +139,7 @@ pub enum PostedError {
     DataMissing {
         index: usize,
     },
-    /// Its id holds half of a surrogate pair, so it names nothing.
+    /// The event's id holds half of a surrogate pair, so it names nothing.
     KeyNotText {
         index: usize,
     },

@@ -49,7 +49,7 @@ pub enum FilterFault {
         text: Box<str>,
     },
     SearchTooLong,
-    /// All of them together are more than a filter may be.
+    /// All filters together are more than a filter may be.
     TooLarge {
         problem: Box<FilterProblem>,
     },
@@ -190,7 +190,7 @@ impl Filters {
     }
 }
 
-/// That an event which says when it happened does not say an earlier moment, to the second. Without a time of its own it happened when it came.
+/// The filter that an event which says when it happened does not say an earlier moment, to the second. Without a time of its own it happened when it came.
 //= provisioning#5.7
 //# `since`: live events with `timestamp` ≥ since
 fn not_before(since_us: u64) -> Option<Predicate> {

@@ -149,7 +149,7 @@ impl Conversation {
         }
     }
 
-    /// It is known who the client is: from here on it hears what it asked for.
+    /// Begins to tell, since it is known who the client is: from here on the client hears what it asked for.
     fn begin(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if !std::mem::replace(&mut self.is_known, true) {
             // What a URL may ask for was found out when it was read.

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::ShardId;
+use crate::event::TopicKey;
 use crate::history::asks::Append;
 use crate::history::log::Disk;
 use crate::history::log::DiskError;
 use crate::history::log::Kept;
-use crate::history::log::TopicKey;
 use crate::history::log::last_of_keys;
 use crate::limits::STORE_BEFORES_BYTES_MAX;
 
 /// Of a shard's delete, named by its stamp, the last event of its key.
-pub(super) type Found = (ShardId, (u64, Arc<Event>));
+pub(super) type FoundBefore = (ShardId, (u64, Arc<Event>));
 
 /// Whether it is a delete of a key whose last event its home does not know.
 pub(super) fn lacks_before(event: &Event) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn find_befores<D: Disk>(
     disk: &mut D,
     kept: &mut [Kept<D::File>],
     group: &mut [Append],
-) -> Result<Vec<Found>, DiskError> {
+) -> Result<Vec<FoundBefore>, DiskError> {
     let mut told = Vec::new();
     let asked = asked_of(group);
     if asked.is_empty() {
@@ -65,7 +65,7 @@ fn asked_of(group: &[Append]) -> Vec<((usize, usize), TopicKey)> {
     let mut met: HashSet<TopicKey, foldhash::fast::RandomState> = HashSet::default();
     for (run, append) in group.iter().enumerate() {
         for (index, event) in append.events.iter().enumerate() {
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             if met.insert(key.clone()) && lacks_before(event) {
                 asked.push(((run, index), key));
             }

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::Class;
 use super::Keeper;
+use super::KeeperClass;
 use super::Outcome;
 use super::befores;
 use super::befores::find_befores;
@@ -158,7 +158,7 @@ impl<D: Disk> Keeper<D> {
         now_us: u64,
         out: &mut Vec<Outcome>,
     ) -> Result<bool, DiskError> {
-        let is_due = |class: &Class| class.due_us.is_some_and(|due_us| due_us <= now_us);
+        let is_due = |class: &KeeperClass| class.due_us.is_some_and(|due_us| due_us <= now_us);
         let Some(index) = self.classes.iter().position(is_due) else { return Ok(false) };
         self.sync(index)?;
         self.say_synced(out);
@@ -198,7 +198,7 @@ impl<D: Disk> Keeper<D> {
 }
 
 /// Tells each home up to which run it was written, and what was looked up for that.
-fn say_stored(group: &[Append], befores: &[befores::Found], out: &mut Vec<Outcome>) {
+fn say_stored(group: &[Append], befores: &[befores::FoundBefore], out: &mut Vec<Outcome>) {
     for shard in shards_of(group) {
         let runs = group.iter().filter(|append| append.shard == shard);
         let Some(run) = runs.map(|append| append.run).max() else { continue };

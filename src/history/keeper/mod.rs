@@ -78,7 +78,7 @@ pub struct Figures {
 
 /// A class of topics that are kept alike.
 #[derive(Debug)]
-struct Class {
+struct KeeperClass {
     patterns: Vec<TopicPattern>,
     sync: SyncPolicy,
     /// Which of `kept` is its log.
@@ -106,7 +106,7 @@ pub struct Keeper<D: Disk> {
     manifest: Manifest,
     lost_power: bool,
     kept: Vec<Kept<D::File>>,
-    classes: Vec<Class>,
+    classes: Vec<KeeperClass>,
     homes: Vec<Home>,
     waiting: VecDeque<Append>,
     /// Asks that wait, the oldest first.
@@ -181,7 +181,7 @@ impl<D: Disk> Keeper<D> {
             .sum()
     }
 
-    /// Takes a wish to read in; answers at once that there are too many.
+    /// Takes a request to read in; answers at once that there are too many.
     pub fn ask(&mut self, ask: PageAsk, out: &mut Vec<Outcome>) {
         if self.pages.len() >= STORE_PAGES_ASKED_MAX {
             out.push(failed(&ask, Fault::Busy));
@@ -222,7 +222,7 @@ impl<D: Disk> Keeper<D> {
         Ok(Stepped::Idle { until_us: due.fold(self.tidies_us(), u64::min) })
     }
 
-    /// When it looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
+    /// When the keeper looks for segments that may go. While somebody reads they stay, but not for long: the disk would fill up.
     fn tidies_us(&self) -> u64 {
         let late_us = if self.pages.is_empty() { 0 } else { STORE_TIDY_LATE_US };
         self.tidy_us.saturating_add(late_us)
@@ -282,23 +282,24 @@ impl<D: Disk> Keeper<D> {
         self.manifest.epoch
     }
 
-    /// Its disk.
+    /// The keeper's disk.
     pub const fn disk(&self) -> &D {
         &self.disk
     }
 
-    /// Its disk, for those who make it worse.
+    /// The keeper's disk, for tests that make it worse.
     pub const fn disk_mut(&mut self) -> &mut D {
         &mut self.disk
     }
 
-    /// Its disk, when it is not needed any more.
+    /// The keeper's disk, when the keeper is not needed any more.
     pub fn into_disk(self) -> D {
         self.disk
     }
 
     fn class_of(&self, topic: &TopicName) -> usize {
-        let is_of = |class: &Class| class.patterns.iter().any(|pattern| pattern.matches(topic));
+        let is_of =
+            |class: &KeeperClass| class.patterns.iter().any(|pattern| pattern.matches(topic));
         // The home of a topic that none of them matches hands nothing on.
         self.classes.iter().position(is_of).unwrap_or(0)
     }

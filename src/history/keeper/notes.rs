@@ -1,6 +1,6 @@
 //! Notes: what is to outlast a restart is written to the folder's ledger, ahead of everything else, and all that waits at a time together.
 //!
-//! Invariant: one answer for each wish, and none that says *kept* before both copies are synced. Want of room is an answer, too, and no reason to stop.
+//! Invariant: one answer for each request, and none that says *kept* before both copies are synced. Want of room is an answer, too, and no reason to stop.
 
 use super::Keeper;
 use super::Outcome;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Class;
 use super::Figures;
 use super::Home;
 use super::Keeper;
+use super::KeeperClass;
 use super::SyncPolicy;
 use crate::event::Homes;
 use crate::event::TopicName;
@@ -119,7 +119,7 @@ impl<D: Disk> Keeper<D> {
             .into_iter()
             .map(|log| Kept { log, shelf: Shelf::new(Arc::clone(&home_of), shelf_bytes) })
             .collect();
-        let classes = setup.classes.into_iter().map(|class| Class {
+        let classes = setup.classes.into_iter().map(|class| KeeperClass {
             kept: manifest
                 .classes
                 .iter()

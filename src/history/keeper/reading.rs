@@ -1,6 +1,6 @@
 //! Pages: what was asked is read, and what turns out to be rotten on the way is looked into before anything is told.
 //!
-//! Invariant: one answer for each wish; a page that cannot be read is an answer, too, and no reason to stop.
+//! Invariant: one answer for each request; a page that cannot be read is an answer, too, and no reason to stop.
 
 use super::Keeper;
 use super::Outcome;
@@ -15,7 +15,7 @@ use crate::history::asks::Stretch;
 use crate::history::log;
 use crate::history::log::Disk;
 use crate::history::log::DiskError;
-use crate::history::log::Wish;
+use crate::history::log::PageRequest;
 
 impl<D: Disk> Keeper<D> {
     /// Reads a page for the first of those who wait whose shard has room for it; false: there is none.
@@ -44,7 +44,7 @@ impl<D: Disk> Keeper<D> {
     }
 
     fn stretch(&mut self, ask: &PageAsk) -> Result<Stretch, DiskError> {
-        let wish = Wish {
+        let request = PageRequest {
             home: ask.home,
             read: &ask.read,
             after_us: ask.after_us,
@@ -56,7 +56,7 @@ impl<D: Disk> Keeper<D> {
             "it asks for itself"
         );
         loop {
-            let unexamined = match log::read(&mut self.disk, &mut self.kept, wish)? {
+            let unexamined = match log::read(&mut self.disk, &mut self.kept, request)? {
                 Ok(stretch) => return Ok(stretch),
                 Err(unexamined) => unexamined,
             };

@@ -59,7 +59,7 @@ pub struct Head {
 
 /// Where a block is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct BlockPlace {
     pub salt: u32,
     pub segment: u64,
     pub at: u64,
@@ -223,13 +223,13 @@ impl Body {
         taker.is_empty()
     }
 
-    /// Whether its topics are those of these parts, in their order.
+    /// Whether the block's topics are those of these parts, in their order.
     #[must_use]
     pub fn has_topics_of(&self, parts: &[Part]) -> bool {
         take_topics(&mut Taker(&self.raw)).is_some_and(|topics| topics.are_of(parts))
     }
 
-    /// What it holds of each topic.
+    /// What the block holds of each topic.
     #[must_use]
     pub fn parts(&self) -> Option<Vec<Part>> {
         let topics = take_topics(&mut Taker(&self.raw))?;
@@ -249,7 +249,7 @@ impl Body {
         self.raw.capacity() + size_of::<Self>()
     }
 
-    /// Its records on their own.
+    /// The records of the body, with bytes of their own.
     #[must_use]
     pub fn to_records(&self) -> Option<Vec<Record>> {
         let mut records = Vec::with_capacity((self.event_count as usize).min(self.raw.len() / 6));
@@ -263,7 +263,7 @@ impl Body {
 /// If stamps do not ascend, or offsets of a topic.
 pub fn put_block(
     out: &mut Vec<u8>,
-    place: Place,
+    place: BlockPlace,
     home: u16,
     records: &[Record],
 ) -> (Head, Vec<Part>) {
@@ -278,7 +278,7 @@ pub fn put_block(
 }
 
 /// Appends a block without events: of each topic only the newest offset, in summary and body alike. `time_us` stands in its head.
-pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (Place, u64), floors: &[Part]) {
+pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (BlockPlace, u64), floors: &[Part]) {
     let mut raw_body = Vec::new();
     put_body(&mut raw_body, (floors, &[]), &[], 0);
     put_parts_block(out, place, (0, time_us, time_us), floors, &raw_body, 0);
@@ -286,7 +286,7 @@ pub fn put_floors(out: &mut Vec<u8>, (place, time_us): (Place, u64), floors: &[P
 
 fn put_parts_block(
     out: &mut Vec<u8>,
-    place: Place,
+    place: BlockPlace,
     (home, first_us, last_us): (u16, u64, u64),
     parts: &[Part],
     raw_body: &[u8],

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::block::Place;
+use super::block::BlockPlace;
 use super::block::put_block;
 use super::block::put_floors;
 use super::class::cut;
@@ -20,10 +20,11 @@ use super::scan::Found;
 use super::scan::Rotten;
 use super::scan::Scan;
 use crate::event::Op;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::LOG_BLOCK_EVENTS_MAX;
 
-/// Its name.
+/// The name of the file of what is carried on.
 pub const CARRIED_NAME: &str = "carried";
 
 /// What outlives its segments.
@@ -32,7 +33,7 @@ pub struct Carried {
     /// The newest segment that was unlinked; 0: none.
     pub upto: u64,
     floors: BTreeMap<TopicName, (u64, u64)>,
-    last: BTreeMap<(TopicName, Arc<str>), Record>,
+    last: BTreeMap<TopicKey, Record>,
     bytes: usize,
     /// Last events that were stamped up to here may be missing: there was no room for them.
     pub(super) dropped_us: u64,
@@ -139,7 +140,7 @@ pub(super) fn write<D: Disk>(
     carried.sort_floors();
     let floors = carried.floors();
     let mut out = Vec::new();
-    let place = |out: &Vec<u8>| Place {
+    let place = |out: &Vec<u8>| BlockPlace {
         salt,
         segment: CARRIED_SEGMENT,
         at: out.len() as u64,

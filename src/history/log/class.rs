@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::block::BlockPlace;
 use super::block::Head;
-use super::block::Place;
 use super::block::put_block;
 use super::carried;
 use super::carried::CARRIED_NAME;
@@ -17,7 +17,7 @@ use super::disk::DiskError;
 use super::disk::path;
 use super::disk::replace;
 use super::keys::Keys;
-use super::lost::Lost;
+use super::lost::LostParts;
 use super::manifest::Skip;
 use super::record::Part;
 use super::record::Record;
@@ -52,7 +52,7 @@ pub struct Log<F> {
     /// Which event of each key is its newest.
     pub(super) keys: Keys,
     /// What cannot be read any more.
-    pub(super) lost: Lost,
+    pub(super) lost: LostParts,
     unsynced_events: u64,
     newest_us: u64,
     buffer: Vec<u8>,
@@ -139,7 +139,7 @@ impl<F: std::fmt::Debug> Log<F> {
         }
         keys.forget_deletes();
         sealed.retain(|segment| is_used(&segment));
-        let lost = Lost::of(sealed.iter());
+        let lost = LostParts::of(sealed.iter());
         let file = disk.create(&path(&folder, &Segment::file_name(number)))?;
         let mark = match disk.open(&path(&folder, MARK_NAME)) {
             Err(DiskError::Missing) => disk.create(&path(&folder, MARK_NAME))?,
@@ -266,7 +266,7 @@ impl<F: std::fmt::Debug> Log<F> {
         let mut blocks = Vec::new();
         for (home, records) in group {
             for records in cut(records) {
-                let place = Place {
+                let place = BlockPlace {
                     salt: self.salt,
                     segment: self.active.segment.number,
                     at: at + self.buffer.len() as u64,

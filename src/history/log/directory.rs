@@ -14,9 +14,9 @@ use super::scan::Scan;
 /// Bytes that are read at a time to find heads.
 const WINDOW_BYTES: usize = 64 * 1024;
 
-/// A block.
+/// A block, as the directory of its segment lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct DirectoryEntry {
     pub(super) at: u64,
     pub(super) bytes: u32,
     pub(super) first_us: u64,
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 /// The blocks of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<DirectoryEntry>,
     /// Up to where the segment has been gone through.
     upto: u64,
     /// Stretches without a head: from where to where.
@@ -38,7 +38,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Bytes that it takes.
     pub(super) const fn weight_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + size_of::<Self>()
+        self.entries.capacity() * size_of::<DirectoryEntry>() + size_of::<Self>()
     }
 
     /// Goes on to the end of what is written.
@@ -109,7 +109,7 @@ impl Directory {
         if head.event_count == 0 {
             return;
         }
-        self.entries.push(Entry {
+        self.entries.push(DirectoryEntry {
             at: head.at,
             bytes: u32::try_from(head.block_bytes()).expect("a block is bounded"),
             first_us: head.first_us,

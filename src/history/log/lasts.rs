@@ -15,10 +15,7 @@ use super::walk::Ground;
 use super::walk::Walk;
 use crate::event::Event;
 use crate::event::HomeId;
-use crate::event::TopicName;
-
-/// A key of a topic.
-pub type TopicKey = (TopicName, Arc<str>);
+use crate::event::TopicKey;
 
 type Map<V> = HashMap<TopicKey, V, foldhash::fast::RandomState>;
 
@@ -62,7 +59,7 @@ pub fn last_of_keys<D: Disk>(
         let mut ground = Ground { disk, log, shelf };
         while let Ahead::Event(_) = walk.ahead(&mut ground, usize::MAX, &bound)? {
             let Some(event) = walk.take() else { break };
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             let weight = event.weight_bytes();
             if stamps.get(&key) == Some(&event.time_us) && bytes + weight <= bytes_max {
                 bytes += weight;

@@ -20,7 +20,7 @@ use crate::limits::LEDGER_NOTE_BYTES;
 
 /// The ledger, and its copy.
 pub const LEDGER_NAMES: [&str; 2] = ["ledger", "ledger.copy"];
-/// Its first bytes.
+/// The first bytes of a ledger.
 const MAGIC: &[u8; 4] = b"FwL\x01";
 /// Bytes before the first note: the magic, the generation, a checksum of both.
 const HEAD_BYTES: usize = 16;
@@ -44,7 +44,7 @@ pub struct Note {
 pub enum LedgerFault {
     /// What stands here, in bytes, cannot be read in either copy.
     Rotten { at: usize },
-    /// It holds more than there is memory for.
+    /// The ledger holds more than there is memory for.
     Large { bytes: usize, bytes_max: usize },
 }
 
@@ -129,7 +129,7 @@ pub struct Ledger<F> {
     /// Bytes of all notes.
     bytes: usize,
     generation: u64,
-    /// Both copies, alike up to `len`; `None`: there are none, or they are to be written anew before anything is appended.
+    /// The ledger's two copies, alike up to `len`; `None`: there are none, or they are to be written anew before anything is appended.
     files: Option<[F; 2]>,
     len: u64,
 }
@@ -204,7 +204,7 @@ fn one_of(copies: [Option<(u64, Vec<u8>)>; 2], salt: u32) -> Result<LedgerFound,
     Err(LedgerError::Fault(rotten))
 }
 
-/// Both copies of one generation: each stands in for what the other has lost.
+/// Reads both copies of one generation: each stands in for what the other has lost.
 fn both(first: &[u8], second: &[u8], salt: u32) -> Result<LedgerFound, LedgerError> {
     let mut found = LedgerFound::default();
     let mut at = HEAD_BYTES;

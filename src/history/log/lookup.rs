@@ -7,7 +7,7 @@ use super::class::settle;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::keys::Keys;
-use super::lost::Lost;
+use super::lost::LostParts;
 use super::recover::Known;
 use super::recover::Recovered;
 use super::recover::Recovery;
@@ -119,7 +119,7 @@ impl<F: std::fmt::Debug> Log<F> {
                 segment.rotten = examined.rotten;
             }
         }
-        self.lost = Lost::of(self.segments());
+        self.lost = LostParts::of(self.segments());
         let is_closed = number != self.active.segment.number;
         if is_closed && let Some(segment) = self.segment(number).cloned() {
             let keys = Keys::default();

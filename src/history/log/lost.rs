@@ -11,11 +11,11 @@ use crate::event::TopicName;
 
 /// Parts of topics that are lost, by the offset at which each ends, with the segment that held it.
 #[derive(Debug, Default)]
-pub(super) struct Lost {
+pub(super) struct LostParts {
     by_end: BTreeMap<(TopicName, u64), (Part, u64)>,
 }
 
-impl Lost {
+impl LostParts {
     /// What these segments have lost.
     pub(super) fn of<'a>(segments: impl Iterator<Item = &'a Segment>) -> Self {
         let mut lost = Self::default();
@@ -36,7 +36,7 @@ impl Lost {
         self.by_end.retain(|_, (_, segment)| *segment > upto);
     }
 
-    /// All of them.
+    /// All parts that are lost.
     pub(super) fn all(&self) -> impl Iterator<Item = &Part> {
         self.by_end.values().map(|(part, _)| part)
     }

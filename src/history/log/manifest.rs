@@ -10,7 +10,7 @@ use super::bytes::checksum;
 pub const FORMAT: u32 = 2;
 /// Bytes of a manifest; a larger file is none.
 pub(super) const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
-/// Its first words.
+/// The first words of a manifest.
 const TITLE: &str = "fanwire history ";
 
 /// What holds for a folder.
@@ -24,7 +24,7 @@ pub struct Manifest {
     pub boot: String,
     /// How many shards the server had then.
     pub shards: u16,
-    /// Whether it was left in order: everything synced.
+    /// Whether the folder was left in order: everything synced.
     pub is_clean: bool,
     pub classes: Vec<Class>,
 }
@@ -50,9 +50,9 @@ pub struct Skip {
 /// Why a manifest is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestError {
-    /// It was written by a later version.
+    /// The manifest was written by a later version.
     Newer { format: u32 },
-    /// It is rotten, or no manifest.
+    /// The file is rotten, or no manifest.
     Rotten,
 }
 
@@ -71,7 +71,7 @@ impl std::fmt::Display for ManifestError {
 impl std::error::Error for ManifestError {}
 
 impl Manifest {
-    /// As it is written.
+    /// The manifest as it is written.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!(

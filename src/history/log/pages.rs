@@ -33,7 +33,7 @@ use crate::limits::PAGE_EVENTS_MAX;
 
 /// What is to be read.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct PageRequest<'a> {
     /// Only topics that are at home here.
     pub home: HomeId,
     pub read: &'a Read,
@@ -69,15 +69,15 @@ pub struct Unexamined {
 pub fn read<D: Disk>(
     disk: &mut D,
     kept: &mut [Kept<D::File>],
-    wish: Wish<'_>,
+    request: PageRequest<'_>,
 ) -> Result<Result<Stretch, Unexamined>, DiskError> {
-    let mut writer = Writer { wish, stretch: Stretch::default(), bytes: 0 };
-    if matches!(wish.read.start, Start::Now) {
+    let mut writer = StretchWriter { request, stretch: Stretch::default(), bytes: 0 };
+    if matches!(request.read.start, Start::Now) {
         return Ok(Ok(writer.stretch));
     }
     let mut begins = Vec::with_capacity(kept.len());
     for kept in &mut *kept {
-        let begin = Begin::of(disk, kept, wish)?;
+        let begin = Begin::of(disk, kept, request)?;
         writer.lost_of(kept, &begin.tails);
         begins.push(begin);
     }
@@ -144,19 +144,19 @@ impl Begin {
     fn of<D: Disk>(
         disk: &mut D,
         kept: &mut Kept<D::File>,
-        wish: Wish<'_>,
+        request: PageRequest<'_>,
     ) -> Result<Self, DiskError> {
-        let (mut from_us, mut first) = (wish.after_us, 0);
-        let mut until_us = wish.until_us;
+        let (mut from_us, mut first) = (request.after_us, 0);
+        let mut until_us = request.until_us;
         let mut tails = Vec::new();
-        match &wish.read.start {
+        match &request.read.start {
             Start::AfterTime { time_us, .. } => from_us = from_us.max(*time_us),
-            Start::AfterOffsets { offsets, others_us } if wish.after_us == 0 => {
+            Start::AfterOffsets { offsets, others_us } if request.after_us == 0 => {
                 first = kept.log.first_above(offsets, *others_us);
             }
             Start::Tail { count, counted_us } => {
-                tails = tails_of(disk, kept, wish, (*count, *counted_us))?;
-                if wish.after_us == 0 {
+                tails = tails_of(disk, kept, request, (*count, *counted_us))?;
+                if request.after_us == 0 {
                     first = kept.log.first_above(&tails, None);
                 }
             }
@@ -164,7 +164,7 @@ impl Begin {
             _ => {}
         }
         let mut walk = Walk::new(&kept.log, first, (from_us, until_us));
-        let is_about_keys = match wish.read.start {
+        let is_about_keys = match request.read.start {
             // Deletes stand in no table.
             Start::Last { deleted_after_us } => {
                 deleted_after_us.is_none_or(|time_us| time_us >= until_us)
@@ -174,12 +174,12 @@ impl Begin {
         };
         if is_about_keys {
             walk.only(kept.log.keys.stamps((from_us, until_us), |topic| {
-                wish.wants(topic) && kept.shelf.home_of(topic) == wish.home
+                request.wants(topic) && kept.shelf.home_of(topic) == request.home
             }));
         }
-        if let Start::Last { .. } | Start::Snapshot { .. } = wish.read.start {
+        if let Start::Last { .. } | Start::Snapshot { .. } = request.read.start {
             walk.begin_with(kept.shelf.carried(&kept.log), |part, home| {
-                (home == wish.home && wish.wants(&part.topic)).then_some((0, 0))
+                (home == request.home && request.wants(&part.topic)).then_some((0, 0))
             });
         }
         Ok(Self { walk, tails })
@@ -190,11 +190,11 @@ impl Begin {
 fn tails_of<D: Disk>(
     disk: &mut D,
     kept: &mut Kept<D::File>,
-    wish: Wish<'_>,
+    request: PageRequest<'_>,
     (count, counted_us): (u32, u64),
 ) -> Result<Vec<(TopicName, u64)>, DiskError> {
     let Kept { log, shelf } = kept;
-    let wanted = log.topics.iter().filter(|(topic, _)| wish.wants(topic));
+    let wanted = log.topics.iter().filter(|(topic, _)| request.wants(topic));
     let mut tails = Vec::new();
     // Topics that have had something since: the first event after that moment says what the newest was.
     let mut newer = HashSet::new();
@@ -222,7 +222,7 @@ fn tails_of<D: Disk>(
     Ok(tails)
 }
 
-impl Wish<'_> {
+impl PageRequest<'_> {
     fn wants(&self, topic: &TopicName) -> bool {
         self.read.topics.iter().any(|pattern| pattern.matches(topic))
     }
@@ -249,13 +249,13 @@ impl Wish<'_> {
 }
 
 /// A stretch that is being written.
-struct Writer<'a> {
-    wish: Wish<'a>,
+struct StretchWriter<'a> {
+    request: PageRequest<'a>,
     stretch: Stretch,
     bytes: usize,
 }
 
-impl Writer<'_> {
+impl StretchWriter<'_> {
     fn into_stretch(self) -> Stretch {
         let mut stretch = self.stretch;
         let end_us = stretch.more_after_us.unwrap_or(u64::MAX);
@@ -271,19 +271,19 @@ impl Writer<'_> {
     /// What of a class is not there any more and would belong to the stretch.
     fn lost_of<F: std::fmt::Debug>(&mut self, kept: &Kept<F>, tails: &[(TopicName, u64)]) {
         let Kept { log, shelf } = kept;
-        let wish = self.wish;
+        let request = self.request;
         let belongs = |topic: &TopicName, last: u64, last_us: u64| {
-            let bound = wish.bound(tails, topic, shelf.home_of(topic));
+            let bound = request.bound(tails, topic, shelf.home_of(topic));
             bound.is_some_and(|(offset, time_us)| last > offset && last_us > time_us)
         };
         // What was held when the first stretch was read is what was asked for; last events outlive their segments.
-        let is_retention_told = match wish.read.start {
-            Start::Earliest => wish.after_us > 0,
+        let is_retention_told = match request.read.start {
+            Start::Earliest => request.after_us > 0,
             Start::OtherEpoch { .. } | Start::AfterTime { .. } | Start::AfterOffsets { .. } => true,
             Start::Now | Start::Last { .. } | Start::Snapshot { .. } | Start::Tail { .. } => false,
         };
         if is_retention_told {
-            for (last_us, last, topic) in log.carried.floors_after(wish.after_us) {
+            for (last_us, last, topic) in log.carried.floors_after(request.after_us) {
                 if belongs(topic, *last, *last_us) {
                     self.stretch.lost.push(let_go(topic, *last, *last_us));
                     if self.stretch.lost.len() > LOG_LOST_MAX {
@@ -292,12 +292,12 @@ impl Writer<'_> {
                 }
             }
         }
-        let rotten = log.lost.all().filter(|part| part.last_us > wish.after_us);
+        let rotten = log.lost.all().filter(|part| part.last_us > request.after_us);
         let rotten = rotten.filter(|part| belongs(&part.topic, part.last, part.last_us));
         self.stretch.lost.extend(rotten.map(corrupt));
         let known_us = log.keys.after_us();
-        if let Start::Last { .. } | Start::Snapshot { .. } = wish.read.start
-            && known_us > wish.after_us
+        if let Start::Last { .. } | Start::Snapshot { .. } = request.read.start
+            && known_us > request.after_us
         {
             // Which of them were the last of their keys nobody knows any more.
             let topics = log.topics.keys().filter(|topic| belongs(topic, u64::MAX, u64::MAX));
@@ -317,7 +317,7 @@ impl Writer<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.stretch.events.len() >= PAGE_EVENTS_MAX || self.bytes >= self.wish.page_bytes
+        self.stretch.events.len() >= PAGE_EVENTS_MAX || self.bytes >= self.request.page_bytes
     }
 
     /// Takes events of all classes in the order of their stamps until the stretch is full.
@@ -328,8 +328,8 @@ impl Writer<'_> {
         begins: &mut [Begin],
         cap_us: u64,
     ) -> Result<(), DiskError> {
-        let wish = self.wish;
-        let mut reached_us = wish.after_us;
+        let request = self.request;
+        let mut reached_us = request.after_us;
         let mut work_max = LOG_PAGE_WORK_MAX;
         loop {
             let (mut next, mut known_us) = (None, u64::MAX);
@@ -337,7 +337,7 @@ impl Writer<'_> {
                 let Kept { log, shelf } = kept;
                 let mut ground = Ground { disk, log, shelf };
                 let Begin { walk, tails } = begin;
-                let bound = |part: &Part, home: HomeId| wish.bound(tails, &part.topic, home);
+                let bound = |part: &Part, home: HomeId| request.bound(tails, &part.topic, home);
                 match walk.ahead(&mut ground, work_max, &bound)? {
                     Ahead::Event(time_us) if next.is_none_or(|(least, _)| time_us < least) => {
                         next = Some((time_us, class));
@@ -353,7 +353,7 @@ impl Writer<'_> {
             }
             if known_us < u64::MAX {
                 // Whatever it costs, a stretch goes on a little.
-                if ahead_us - 1 > wish.after_us {
+                if ahead_us - 1 > request.after_us {
                     self.stretch.more_after_us = Some(ahead_us - 1);
                     return Ok(());
                 }
@@ -375,7 +375,7 @@ impl Writer<'_> {
 
     fn take<F: std::fmt::Debug>(&mut self, log: &Log<F>, event: Arc<Event>) {
         let is_last = || log.keys.is_last(&event.topic, &event.key, event.time_us);
-        let is_told = match self.wish.read.start {
+        let is_told = match self.request.read.start {
             Start::Last { deleted_after_us } => {
                 let is_gone = event.op == Op::Delete
                     && deleted_after_us.is_some_and(|time_us| event.time_us > time_us);

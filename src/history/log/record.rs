@@ -36,7 +36,7 @@ pub struct Record {
     pub payload: Bytes,
     /// Of a delete: the last event of its key, where that was known.
     pub before: Option<Box<Before>>,
-    /// What its publisher has said of it besides.
+    /// What the publisher has said of it besides.
     pub meta: Option<Arc<Meta>>,
 }
 
@@ -193,7 +193,7 @@ pub(super) fn put_body(
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
     pub topic: &'a TopicName,
-    /// Which of its block's topics that is.
+    /// Which of the block's topics the record is about, by its index.
     pub(super) topic_index: usize,
     pub previous: u64,
     pub offset: u64,
@@ -229,9 +229,9 @@ impl RecordRef<'_> {
 
 /// A body's topics, each with the offset of its newest record so far.
 #[derive(Debug)]
-pub(super) struct Topics(Vec<(TopicName, u64)>);
+pub(super) struct BodyTopics(Vec<(TopicName, u64)>);
 
-impl Topics {
+impl BodyTopics {
     /// Parts without events.
     pub(super) fn to_parts(&self) -> Vec<Part> {
         let part = |(topic, previous): &(TopicName, u64)| Part {
@@ -252,20 +252,20 @@ impl Topics {
 }
 
 /// Takes the topics from the front of a body.
-pub(super) fn take_topics(taker: &mut Taker<'_>) -> Option<Topics> {
+pub(super) fn take_topics(taker: &mut Taker<'_>) -> Option<BodyTopics> {
     let count = usize::try_from(taker.varint()?).ok()?;
     let mut topics = Vec::with_capacity(count.min(taker.0.len() / 3));
     for _ in 0..count {
         let name = TopicName::new(taker.text(TOPIC_BYTES_MAX)?).ok()?;
         topics.push((name, taker.varint()?));
     }
-    Some(Topics(topics))
+    Some(BodyTopics(topics))
 }
 
 /// Takes the next record; `time_us` is the stamp of the one before, and becomes this one's.
 pub(super) fn take_record<'record, 'body: 'record>(
     taker: &mut Taker<'body>,
-    topics: &'record mut Topics,
+    topics: &'record mut BodyTopics,
     time_us: &mut u64,
 ) -> Option<RecordRef<'record>> {
     let index = usize::try_from(taker.varint()?).ok()?;

@@ -34,7 +34,7 @@ const INDEX_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct Known {
     /// The newest offset given; what was lost counts, too.
     pub newest: u64,
-    /// Its stamp, where that is known.
+    /// The newest event's stamp, in microseconds since 1970, where that is known.
     pub newest_us: u64,
     /// The segment that it lies in.
     pub segment: u64,

@@ -37,7 +37,7 @@ pub struct Block {
 pub struct Rotten {
     pub from: u64,
     pub to: u64,
-    /// What it held of each topic, as far as that can be said; `count` is 0 where it cannot.
+    /// What the block held of each topic, as far as that can be said; `count` is 0 where it cannot.
     pub lost: Vec<Part>,
     /// Whether that is all.
     pub is_known: bool,

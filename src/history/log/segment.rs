@@ -35,7 +35,7 @@ pub struct Segment {
     pub last_us: u64,
     /// So many bytes are known to have been synced.
     pub synced: u64,
-    /// What it holds of each topic.
+    /// What the segment holds of each topic.
     pub parts: BTreeMap<TopicName, Part>,
     /// Where blocks begin: each with the latest stamp before it.
     pub places: Vec<Spot>,
@@ -114,7 +114,7 @@ impl Segment {
         self.places.get(index.saturating_sub(1)).map_or(0, |spot| spot.at)
     }
 
-    /// Its index file, with the keys that changed last in it.
+    /// The segment's index file, with the keys that changed last in the segment.
     #[must_use]
     pub fn to_index(&self, salt: u32, keys: &Keys) -> Vec<u8> {
         let mut out = MAGIC.to_vec();

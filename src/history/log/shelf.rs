@@ -13,7 +13,7 @@ use super::block::HEAD_BYTES;
 use super::block::Head;
 use super::class::Log;
 use super::directory::Directory;
-use super::directory::Entry;
+use super::directory::DirectoryEntry;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::disk::path;
@@ -55,12 +55,12 @@ const TABLES_BYTES: usize = 160;
 #[derive(Debug)]
 pub(super) enum Fetched {
     Block(Arc<Shelved>),
-    /// It cannot be read: what it held is lost.
+    /// The block cannot be read: what it held is lost.
     Rotten,
 }
 
 /// Where a block lies: its segment, and where in it.
-type Place = (u64, u64);
+type BlockKey = (u64, u64);
 
 /// What has been read of late.
 pub struct Shelf<F> {
@@ -69,9 +69,9 @@ pub struct Shelf<F> {
     bytes: usize,
     /// Segments that are open, the one that was asked for last behind.
     open: Vec<(u64, F, Directory)>,
-    blocks: HashMap<Place, (u64, Arc<Shelved>), foldhash::fast::RandomState>,
+    blocks: HashMap<BlockKey, (u64, Arc<Shelved>), foldhash::fast::RandomState>,
     /// Blocks by when they were last asked for.
-    by_use: BTreeMap<u64, Place>,
+    by_use: BTreeMap<u64, BlockKey>,
     uses: u64,
     blocks_read: u64,
     /// Up to which segment, and what outlived it.
@@ -206,7 +206,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
         &mut self,
         disk: &mut D,
         log: &Log<F>,
-        (number, entry): (u64, Entry),
+        (number, entry): (u64, DirectoryEntry),
         wants: impl Fn(&Part, HomeId) -> bool,
     ) -> Result<Fetched, DiskError> {
         let wants = |shelved: &Shelved| {
@@ -267,7 +267,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
         is_whole.then_some(shelved)
     }
 
-    fn find(&mut self, place: Place) -> Option<Arc<Shelved>> {
+    fn find(&mut self, place: BlockKey) -> Option<Arc<Shelved>> {
         let (used, shelved) = self.blocks.get_mut(&place)?;
         self.by_use.remove(used);
         self.uses += 1;
@@ -276,7 +276,7 @@ impl<F: std::fmt::Debug> Shelf<F> {
         Some(Arc::clone(shelved))
     }
 
-    fn keep(&mut self, place: Place, shelved: &Arc<Shelved>) {
+    fn keep(&mut self, place: BlockKey, shelved: &Arc<Shelved>) {
         if let Some((used, _)) = self.blocks.get(&place) {
             self.drop_block(*used);
         }

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::class::Log;
-use super::directory::Entry;
+use super::directory::DirectoryEntry;
 use super::disk::Disk;
 use super::disk::DiskError;
 use super::record::Part;
@@ -66,9 +66,9 @@ pub(super) enum Ahead {
 
 /// A block that has not been looked at.
 #[derive(Clone, Copy, Debug)]
-struct Next {
+struct NextBlock {
     number: u64,
-    entry: Entry,
+    entry: DirectoryEntry,
     /// The earliest stamp that may lie in it or behind it.
     least_us: u64,
 }
@@ -86,7 +86,7 @@ pub(super) struct Walk {
     stamps: Option<Vec<u64>>,
     open: Vec<Open>,
     by_stamp: BinaryHeap<Reverse<(u64, usize)>>,
-    /// What it has cost.
+    /// What the walk has cost.
     pub(super) work: usize,
     /// What could not be read: which segment, and where in it.
     rotten: Vec<(u64, u64)>,
@@ -212,7 +212,7 @@ impl Walk {
     fn next_entry<D: Disk>(
         &mut self,
         ground: &mut Ground<'_, D>,
-    ) -> Result<Option<Next>, DiskError> {
+    ) -> Result<Option<NextBlock>, DiskError> {
         while let Some((number, _)) = self.segments.last().copied() {
             let segment = ground.log.segment(number);
             let is_wanted =
@@ -238,7 +238,7 @@ impl Walk {
                         && is_among(self.stamps.as_deref(), entry.first_us, entry.last_us)
                     {
                         let least_us = entry.least_us.min(later_us.unwrap_or(u64::MAX));
-                        return Ok(Some(Next { number, entry: *entry, least_us }));
+                        return Ok(Some(NextBlock { number, entry: *entry, least_us }));
                     }
                     self.entry += 1;
                 }
@@ -252,7 +252,7 @@ impl Walk {
     fn load<D: Disk>(
         &mut self,
         ground: &mut Ground<'_, D>,
-        (number, entry): (u64, Entry),
+        (number, entry): (u64, DirectoryEntry),
         bound: &impl Fn(&Part, HomeId) -> Bound,
     ) -> Result<(), DiskError> {
         self.entry += 1;

@@ -88,7 +88,7 @@ pub enum FilterProblem {
     RegexTooLong {
         bytes: usize,
     },
-    /// Its size where that is known before it is compiled.
+    /// A regular expression is too large; its size, where that is known before it is compiled.
     RegexTooLarge {
         size: Option<u64>,
     },

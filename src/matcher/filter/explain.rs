@@ -20,7 +20,7 @@ pub struct Explained {
     pub passes: bool,
     /// Of a test: the values that the event has for it, in words. `None`: it is not one test.
     pub found: Option<Vec<String>>,
-    /// Its parts, if it has any.
+    /// The parts of the term, if it has any.
     pub of: Vec<Self>,
 }
 

@@ -33,7 +33,7 @@ pub enum AreaError {
     Points {
         count: usize,
     },
-    /// Its edges wind around a pole.
+    /// The polygon's edges wind around a pole.
     AroundPole,
     /// A polygon whose points lie on one line.
     NoInside,
@@ -326,7 +326,7 @@ impl Bounds {
     }
 }
 
-/// The same meridian as `longitude`, within half a turn of `other`.
+/// The longitude of the meridian of `longitude` that lies within half a turn of `other`, in degrees.
 fn nearest_turn(longitude: f64, other: f64) -> f64 {
     longitude - 360.0 * ((longitude - other) / 360.0).round()
 }

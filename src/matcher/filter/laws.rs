@@ -58,6 +58,51 @@ fn the_one_form_means_what_was_written_and_both_notations_read_back_as_it() {
     assert!(passed > 3000, "{passed} of the events passed");
 }
 
+/// A look at the bytes refuses nothing that a parse would pass: with the fields found beforehand nothing is looked at.
+#[test]
+fn what_is_refused_at_a_glance_is_refused_by_a_parse() {
+    let seed = 0x5eed_0007_u64;
+    let mut arbitrary = Arbitrary::with_seed(seed);
+    let (mut glanced, mut passed) = (0, 0);
+    for round in 0..6000 {
+        let Ok(filter) = Filter::new(&arbitrary.predicate(2)) else { continue };
+        let Some(glance) = Glance::of(&filter.0.expr) else { continue };
+        for _ in 0..8 {
+            let mut event = arbitrary.event("a/b");
+            event.payload = oddly_written(&event.payload, &mut arbitrary).into();
+            let shown = String::from_utf8_lossy(&event.payload).into_owned();
+            let context = format!("seed {seed:#x} round {round}: {filter}\n{shown}");
+            let is_refused = glance.refuses(&event.payload, &Work::default());
+            let unread = filter.evaluate(&event);
+            let interest = Interest::of(filter.paths());
+            event.fields =
+                fields::extract(&event.payload, &mut Scratch::default(), &interest).unwrap();
+            let passes = filter.evaluate(&event);
+            assert_eq!(unread, passes, "{context}");
+            assert!(!(is_refused && passes), "{context}");
+            glanced += usize::from(is_refused);
+            passed += usize::from(passes);
+        }
+    }
+    assert!(glanced > 5000 && passed > 200, "{glanced} refused at a glance, {passed} passed");
+}
+
+/// The same object with space between its tokens, with names written by escapes, with another member in front, or again at its end.
+fn oddly_written(payload: &[u8], arbitrary: &mut Arbitrary) -> String {
+    let text = String::from_utf8(payload.to_vec()).unwrap();
+    let inner = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap();
+    let comma = if inner.trim().is_empty() { "" } else { "," };
+    match arbitrary.0.usize(0..7) {
+        0 => text.replace(':', " \n:\t "),
+        1 => text.replace("\"a\"", "\"\\u0061\""),
+        2 => format!("{{\"z\":{{\"a\":1,\"kind\":\"ab\"}}{comma}{inner}}}"),
+        3 => format!("{{{inner}{comma}\"a\":[1,{{\"b\":2}}]}}"),
+        4 => format!("{{{inner}{comma}\"z\":\"a\",\"y\":[\"kind\",\"b\"]}}"),
+        5 => format!("{{ \"a\" : 1 {comma}{inner}}}"),
+        _ => text,
+    }
+}
+
 /// No text makes a parser panic, and what it takes it prints so that it reads back.
 #[test]
 fn damaged_filters_are_taken_or_refused() {

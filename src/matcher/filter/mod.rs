@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod fold;
 mod geo;
+mod glance;
 mod lexer;
 mod notation_json;
 mod notation_text;
@@ -60,6 +61,7 @@ pub use geo::Shape;
 pub(super) use geo::chord_squared;
 pub(super) use geo::is_place;
 pub(super) use geo::on_unit_sphere;
+use glance::Glance;
 pub use predicate::Edge;
 pub use predicate::Predicate;
 pub use predicate::Range;
@@ -91,6 +93,8 @@ struct Inner {
     making_steps: u64,
     /// The fields that the tests read, made when first looked for: most filters only ever live in an index.
     interest: OnceLock<Interest>,
+    /// What tells of most payloads that they do not pass, made likewise, if there is something.
+    glance: OnceLock<Option<Glance>>,
 }
 
 impl PartialEq for Filter {
@@ -223,8 +227,12 @@ impl Filter {
         {
             return self.evaluate_fields(event, known.paths(), &event.fields, work);
         }
-        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         work.take(event.payload.len());
+        let glance = self.0.glance.get_or_init(|| Glance::of(&self.0.expr)).as_ref();
+        if glance.is_some_and(|glance| glance.refuses(&event.payload, work)) {
+            return false;
+        }
+        let interest = self.0.interest.get_or_init(|| Interest::of(self.paths()));
         // A payload was checked before it became an event; one that was not passes for an empty one.
         let found = fields::extract(&event.payload, scratch, interest).unwrap_or_default();
         self.evaluate_fields(event, interest.paths(), &found, work)
@@ -245,7 +253,7 @@ impl Filter {
         let names: Vec<Cow<'_, str>> = names.collect();
         let mut unread_names = names.iter();
         let mut values: Vec<Value<'_>> = Vec::new();
-        let mut spans: Vec<Span> = Vec::new();
+        let mut spans: Vec<SourceSpan> = Vec::new();
         for source in &self.0.sources {
             let start = values.len();
             match source {
@@ -262,7 +270,7 @@ impl Filter {
                     values.extend(first.into_iter().flat_map(of_path));
                 }
             }
-            spans.push(Span { start, end: values.len() });
+            spans.push(SourceSpan { start, end: values.len() });
         }
         let of_source = |source| {
             let span = spans.get(usize::from(source)).copied().unwrap_or_default();
@@ -287,7 +295,7 @@ impl Filter {
         self.0.sources.iter().flat_map(Source::paths)
     }
 
-    /// Whether it looks into payloads: then no payload that is bytes passes, whatever it asks.
+    /// Whether the filter looks into payloads: then no payload that is bytes passes, whatever it asks.
     #[must_use]
     pub fn reads_payload(&self) -> bool {
         self.paths().next().is_some()
@@ -307,6 +315,7 @@ impl Filter {
             cost: cost.steps(),
             making_steps: cost.making_steps(),
             interest: OnceLock::new(),
+            glance: OnceLock::new(),
         }))
     }
 }
@@ -317,13 +326,13 @@ pub struct Evaluated {
     pub passes: bool,
     /// The steps that it took.
     pub steps: u64,
-    /// It took more than a filter may take for one event, and so it is not known whether the event passes.
+    /// The filter took more steps than it may for one event, and so it is not known whether the event passes.
     pub is_spent: bool,
 }
 
 /// Where the values of a source stand in a list of all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+struct SourceSpan {
     start: usize,
     end: usize,
 }
@@ -339,7 +348,7 @@ impl Source {
         .iter()
     }
 
-    /// What it calls the topic, if that is what it reads.
+    /// What the source calls the topic, if that is what it reads.
     pub(in crate::matcher) fn name_of<'t>(&'t self, topic: &'t TopicName) -> Option<Cow<'t, str>> {
         match self {
             Self::Name(naming) => Some(naming.name_of(topic)),

@@ -15,7 +15,7 @@ use crate::matcher::filter::Wildcard;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predicate {
     Test(Term),
-    /// All of them; of none: every event.
+    /// All of these hold; of none: every event passes.
     And(Vec<Self>),
     /// At least one of them; of none: no event.
     Or(Vec<Self>),

@@ -63,7 +63,7 @@ impl Regex {
         Self::beside(text, 0)
     }
 
-    /// The same, for one of several that come to `others` in size so far: together they may be as large as one.
+    /// Compiles one of several expressions that come to `others` in size so far: together they may be as large as one.
     ///
     /// # Errors
     /// What is wrong with it, and where in it.
@@ -98,13 +98,13 @@ impl Regex {
         })))
     }
 
-    /// As it was written.
+    /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.text
     }
 
-    /// Its size before it was compiled, which tells how long compiling took.
+    /// The expression's size before it was compiled, which tells how long compiling took.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.0.size
@@ -120,7 +120,7 @@ impl Regex {
         COMPILED_BYTES + text + nfa.memory_usage() + caches
     }
 
-    /// What it says, for whoever wants to know what its matches must hold.
+    /// What the expression says, for whoever wants to know what its matches must hold.
     pub(in crate::matcher) fn hir(&self) -> Option<Hir> {
         regex_syntax::parse(&self.0.text).ok()
     }
@@ -131,7 +131,7 @@ impl Regex {
         (self.0.fallback.get_nfa().states().len() + text_bytes) as u64
     }
 
-    /// Whether it has a match somewhere in `text`; not, if it would take more than the filter may.
+    /// Whether the expression has a match somewhere in `text`; not, if it would take more than the filter may.
     pub(in crate::matcher) fn is_match(&self, text: &str, work: &Work) -> bool {
         let Compiled { automaton, caches, fallback, fallback_caches, .. } = &*self.0;
         let input = Input::new(text).earliest(true);

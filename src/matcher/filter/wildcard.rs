@@ -152,7 +152,7 @@ impl Wildcard {
         }
     }
 
-    /// As it is written in SQL's style.
+    /// The pattern as it is written in SQL's style.
     #[must_use]
     pub fn to_sql(&self) -> String {
         let mut out = String::new();
@@ -173,7 +173,7 @@ impl Wildcard {
         out
     }
 
-    /// Whether it matches the whole of `text`.
+    /// Whether the pattern matches the whole of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let work = Work::default();
@@ -184,12 +184,12 @@ impl Wildcard {
         }
     }
 
-    /// Whether it matches the whole of `text`, which has been folded if the pattern is.
+    /// Whether the pattern matches the whole of `text`, which has been folded if the pattern is.
     pub(in crate::matcher) fn fits(&self, text: &str, work: &Work) -> bool {
         search::fits(&self.pieces, &self.masks, text, work)
     }
 
-    /// Whether it matches the whole of `text` with its capitals made small.
+    /// Whether the pattern matches the whole of `text` with its capitals made small.
     pub(in crate::matcher) fn fits_lowered(&self, text: &str, work: &Work) -> bool {
         work.take(text.len());
         let small: String = text.chars().flat_map(char::to_lowercase).collect();

@@ -70,7 +70,7 @@ impl Work {
         self.steps.get() > self.most.get()
     }
 
-    /// Whether it may take so many steps more. If not, they count as taken: the filter is spent.
+    /// Whether the filter may take so many steps more. If not, they count as taken: the filter is spent.
     pub(super) fn affords(&self, steps: usize) -> bool {
         self.take(steps);
         !self.is_spent()

@@ -12,6 +12,7 @@ use super::super::input::weight_of;
 use super::super::publish::PublishResult;
 use crate::event::Ack;
 use crate::event::Event;
+use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::limits::STORE_LINE_BYTES_MAX;
 use crate::limits::STORE_LINE_EVENTS_MAX;
@@ -26,25 +27,25 @@ pub(in super::super) struct Asker {
 
 /// Events that the store keeps or refuses together.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct StoreRun {
     pub(super) number: u64,
     pub(super) events: Vec<Arc<Event>>,
-    /// `None`: it was answered already, or nobody asked.
+    /// Who is to be answered; `None`: that was done already, or nobody asked.
     pub(super) asker: Option<Asker>,
-    /// When it was handed to the store, in milliseconds since the start.
+    /// When the run was handed to the store, in milliseconds since the start.
     pub(super) since_ms: u64,
 }
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// All of them, oldest first.
+/// The runs of a durable home, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    runs: VecDeque<Run>,
+    runs: VecDeque<StoreRun>,
     /// Of each topic with events in the line its name as they share it, its newest offset, and the run that has it.
     newest: Map<TopicName, (TopicName, u64, u64)>,
     /// Of each key the newest event in the line, and its run.
-    keys: Map<(TopicName, Arc<str>), (Arc<Event>, u64)>,
+    keys: Map<TopicKey, (Arc<Event>, u64)>,
     events: usize,
     bytes: usize,
 }
@@ -87,13 +88,13 @@ impl Line {
     pub(super) fn note(&mut self, event: &Arc<Event>, run: u64) {
         self.newest.insert(event.topic.clone(), (event.topic.clone(), event.offset, run));
         if !event.key.is_empty() {
-            let key = (event.topic.clone(), Arc::clone(&event.key));
+            let key = event.topic_key();
             self.keys.insert(key, (Arc::clone(event), run));
         }
     }
 
     /// A run is handed to the store.
-    pub(super) fn push(&mut self, run: Run) {
+    pub(super) fn push(&mut self, run: StoreRun) {
         self.events += run.events.len();
         self.bytes += weight_of(&run.events);
         self.runs.push_back(run);
@@ -104,7 +105,7 @@ impl Line {
         &mut self,
         upto: u64,
         befores: &mut VecDeque<(u64, Arc<Event>)>,
-    ) -> Option<Run> {
+    ) -> Option<StoreRun> {
         let mut run = self.runs.pop_front_if(|run| run.number <= upto)?;
         self.events -= run.events.len();
         self.bytes -= weight_of(&run.events);
@@ -118,7 +119,7 @@ impl Line {
                 self.newest.remove(&event.topic);
             }
             if !event.key.is_empty() {
-                let key = (event.topic.clone(), Arc::clone(&event.key));
+                let key = event.topic_key();
                 if self.keys.get(&key).is_some_and(|(_, of)| *of <= run.number) {
                     self.keys.remove(&key);
                 }
@@ -128,12 +129,12 @@ impl Line {
     }
 
     /// Takes out every run, since none of them will be stored.
-    pub(super) fn refuse(&mut self) -> impl Iterator<Item = Run> + use<> {
+    pub(super) fn refuse(&mut self) -> impl Iterator<Item = StoreRun> + use<> {
         let line = std::mem::take(self);
         line.runs.into_iter()
     }
 
-    /// Those who wait for runs that were handed to the store before a moment: they wait no longer, the runs do.
+    /// Takes the askers of runs that were handed to the store before a moment: the askers wait no longer, the runs do.
     pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<Asker> {
         let late = self.runs.iter_mut().take_while(|run| run.since_ms < before_ms);
         late.filter_map(|run| run.asker.take()).collect()

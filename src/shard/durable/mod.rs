@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 pub(super) use self::line::Asker;
 use self::line::Line;
-use self::line::Run;
+use self::line::StoreRun;
 use self::noting::Noting;
-use self::pages::Asked;
+use self::pages::PageAwaited;
 use self::pages::Pages;
 use super::Shard;
 use super::home::Ahead;
@@ -24,7 +24,7 @@ use super::input::Address;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::input::PublishedRun;
-use super::input::ReadWish;
+use super::input::ReadRequest;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
 use super::lanes::PartyId;
@@ -52,11 +52,11 @@ use crate::limits::STORE_RUN_MS_MAX;
 
 /// One shard's home of durable topics.
 #[derive(Debug)]
-pub(super) struct Durable {
+pub(super) struct DurableHome {
     pub(super) home: Home,
     store: PartyId,
     line: Line,
-    /// Stored, and asked for until it is synced: by the number of the run, ascending.
+    /// Askers of runs that are stored and not synced: by the number of the run, ascending.
     unsynced: VecDeque<(u64, Asker)>,
     pages: Pages,
     noting: Noting,
@@ -67,8 +67,8 @@ pub(super) struct Durable {
     is_closed: bool,
 }
 
-impl Durable {
-    /// That of a shard, if there are durable topics.
+impl DurableHome {
+    /// The durable home of a shard, if there are durable topics.
     pub(super) fn of(shard: ShardId, homes: &Homes, settings: &Settings) -> Option<Box<Self>> {
         let durable = settings.durable.as_ref()?;
         Some(Box::new(Self {
@@ -159,17 +159,17 @@ impl Durable {
     fn page_ask(
         &self,
         ticket: u64,
-        wish: &ReadWish,
+        request: &ReadRequest,
         shard_count: u16,
         asked: (&Read, u64),
     ) -> Mesh {
         let (read, until_us) = asked;
         Mesh::Store(asks::Ask::Page(Box::new(asks::PageAsk {
-            shard: wish.home.shard(shard_count),
+            shard: request.home.shard(shard_count),
             ticket,
-            home: wish.home,
+            home: request.home,
             shard_count,
-            read: self.home.read_of_store(&wish.read),
+            read: self.home.read_of_store(&request.read),
             after_us: read.after_us,
             until_us,
             page_bytes: read.page_bytes,
@@ -229,7 +229,7 @@ impl Shard {
         let publisher = publisher.filter(|_| answered.is_none());
         let asker = publisher.map(|publisher| Asker { publisher, results, ack });
         let (number, since_ms) = (durable.run, now.mono_ms);
-        durable.line.push(Run { number, events, asker, since_ms });
+        durable.line.push(StoreRun { number, events, asker, since_ms });
         answered
     }
 
@@ -336,40 +336,40 @@ impl Shard {
     }
 
     /// Reads durable topics: from memory at once, or from the store, and then the page comes later.
-    pub(super) fn read_durable(&mut self, mut wish: Box<ReadWish>, now: Now) {
+    pub(super) fn read_durable(&mut self, mut request: Box<ReadRequest>, now: Now) {
         let Some(durable) = &mut self.durable else { return };
         let read = Read {
-            after_us: wish.after_us,
-            page_bytes: wish.page_bytes,
-            ..Read::clone(&wish.read)
+            after_us: request.after_us,
+            page_bytes: request.page_bytes,
+            ..Read::clone(&request.read)
         };
         let Some(until_us) = durable.home.lacks(&read) else {
             let settled_us = durable.settled_us();
             let (page, began) = durable.home.read(&read, settled_us, now);
-            return self.answer_read(&wish, page, began, settled_us);
+            return self.answer_read(&request, page, began, settled_us);
         };
         if let Start::Snapshot { up_to_us: u64::MAX } = read.start {
             // What comes live begins before the store is asked: its answer is of a moment that nobody here knows.
             let settled_us = durable.settled_us();
             let (page, began) = durable.home.begin(&read, settled_us, now);
-            return self.answer_read(&wish, page, Some(began), settled_us);
+            return self.answer_read(&request, page, Some(began), settled_us);
         }
         if durable.is_closed {
             let page = durable.home.unavailable(&read, until_us);
             let settled_us = durable.settled_us();
-            return self.answer_read(&wish, page, None, settled_us);
+            return self.answer_read(&request, page, None, settled_us);
         }
         if !durable.pages.has_room() {
-            return durable.pages.wait(wish);
+            return durable.pages.wait(request);
         }
         let settled_us = durable.settled_us();
         let mut read = read;
         if let Start::Tail { count, counted_us: 0 } = read.start {
             read.start = Start::Tail { count, counted_us: settled_us };
-            wish.read = Arc::new(Read { after_us: 0, ..read.clone() });
+            request.read = Arc::new(Read { after_us: 0, ..read.clone() });
         }
-        self.ask_store(Asked {
-            wish,
+        self.ask_store(PageAwaited {
+            request,
             read,
             until_us,
             settled_us,
@@ -378,12 +378,12 @@ impl Shard {
         });
     }
 
-    fn ask_store(&mut self, asked: Asked) {
+    fn ask_store(&mut self, asked: PageAwaited) {
         let Some(durable) = &mut self.durable else { return };
         let (read, until_us) = (asked.read.clone(), asked.until_us);
-        let wish = ReadWish { read: Arc::clone(&asked.wish.read), ..*asked.wish };
+        let request = ReadRequest { read: Arc::clone(&asked.request.read), ..*asked.request };
         let ticket = durable.pages.ask(asked);
-        let ask = durable.page_ask(ticket, &wish, self.shards.count(), (&read, until_us));
+        let ask = durable.page_ask(ticket, &request, self.shards.count(), (&read, until_us));
         self.outgoing.to(durable.store).push(ask);
     }
 
@@ -417,9 +417,9 @@ impl Shard {
         self.read_on_durably(now);
     }
 
-    fn page_came(&mut self, asked: &Asked, page: Page) {
-        let answer = asked.wish.answered(page, None, asked.settled_us);
-        let reader = asked.wish.reader;
+    fn page_came(&mut self, asked: &PageAwaited, page: Page) {
+        let answer = asked.request.answered(page, None, asked.settled_us);
+        let reader = asked.request.reader;
         if self.has_room_for_page(reader.shard) {
             return self.send_page(reader.shard, answer);
         }
@@ -445,8 +445,8 @@ impl Shard {
         // One at a time, as each takes the room that the next one is asked for in; the others are not looked at.
         for _ in 0..PAGES_PER_TURN_MAX {
             let waiting = self.durable.as_mut().and_then(|durable| durable.pages.next_waiting());
-            let Some(wish) = waiting else { break };
-            self.read_durable(wish, now);
+            let Some(request) = waiting else { break };
+            self.read_durable(request, now);
         }
     }
 
@@ -456,7 +456,7 @@ impl Shard {
         self.durable.as_ref().is_some_and(|durable| durable.pages.can_go_on(has_room))
     }
 
-    /// Those who have waited too long for the store are told so. To be called with every tick.
+    /// Tells everybody who has waited too long for the store. To be called with every tick.
     pub(super) fn give_up_on_store(&mut self, now: Now) {
         let Some(durable) = &mut self.durable else { return };
         let before_ms = (now.mono_ms + 1).saturating_sub(STORE_RUN_MS_MAX);
@@ -489,6 +489,6 @@ impl Shard {
 }
 
 /// Whether a reader comes further by a stretch.
-fn is_progress(stretch: &asks::Stretch, asked: &Asked) -> bool {
+fn is_progress(stretch: &asks::Stretch, asked: &PageAwaited) -> bool {
     stretch.more_after_us.is_none_or(|after_us| after_us > asked.read.after_us)
 }

@@ -1,12 +1,12 @@
 //! Connections that wait until the store has noted what they asked for, so that it outlasts a restart.
 //!
-//! Invariants: one wish for each connection at most, so connections bound it; an answer that nobody waits for changes nothing. Never sends anything.
+//! Invariants: one request for each connection at most, so connections bound it; an answer that nobody waits for changes nothing. Never sends anything.
 
 use std::collections::VecDeque;
 
 use super::super::input::ConnRef;
 
-/// Those who wait, in the order in which they asked: since when, in milliseconds since the start.
+/// The connections that wait, in the order in which they asked: since when, in milliseconds since the start.
 #[derive(Debug, Default)]
 pub(super) struct Noting {
     asked: VecDeque<(ConnRef, u64)>,
@@ -29,7 +29,7 @@ impl Noting {
         self.asked.remove(place).map(|(conn, _)| conn)
     }
 
-    /// Those who asked before a moment wait no longer.
+    /// Takes the connections that asked before a moment: they wait no longer.
     pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<ConnRef> {
         let count = self.asked.partition_point(|(_, since_ms)| *since_ms < before_ms);
         self.asked.drain(..count).map(|(conn, _)| conn).collect()

@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 
 use super::super::input::Address;
 use super::super::input::PageAnswer;
-use super::super::input::ReadWish;
+use super::super::input::ReadRequest;
 use crate::event::ShardId;
 use crate::history::Read;
 use crate::limits::STORE_PAGES_MAX;
 
-/// A page that was asked for.
+/// A page that the store was asked for and has not answered.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) wish: Box<ReadWish>,
+pub(super) struct PageAwaited {
+    pub(super) request: Box<ReadRequest>,
     /// What the store was asked, with the moment after which the page begins.
     pub(super) read: Read,
     pub(super) until_us: u64,
@@ -24,16 +24,16 @@ pub(super) struct Asked {
     pub(super) settled_us: u64,
     /// When, in milliseconds since the start.
     pub(super) asked_ms: u64,
-    /// How often it was asked for before.
+    /// How often the page was asked for before.
     pub(super) retries: u8,
 }
 
-/// All of them.
+/// The pages that are asked for, wait to be asked for, or wait to be handed on.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<u64, PageAwaited>,
     newest_ticket: u64,
-    waiting: VecDeque<Box<ReadWish>>,
+    waiting: VecDeque<Box<ReadRequest>>,
     ready: VecDeque<(ShardId, Box<PageAnswer>)>,
 }
 
@@ -49,34 +49,34 @@ impl Pages {
     }
 
     /// One is asked for; by which ticket.
-    pub(super) fn ask(&mut self, asked: Asked) -> u64 {
+    pub(super) fn ask(&mut self, asked: PageAwaited) -> u64 {
         self.newest_ticket += 1;
         self.asked.insert(self.newest_ticket, asked);
         self.newest_ticket
     }
 
     /// The one that an answer names.
-    pub(super) fn answered(&mut self, ticket: u64) -> Option<Asked> {
+    pub(super) fn answered(&mut self, ticket: u64) -> Option<PageAwaited> {
         self.asked.remove(&ticket)
     }
 
-    /// Those that were asked for before a moment, and are not answered.
-    pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<Asked> {
+    /// Takes the pages that were asked for before a moment, and are not answered.
+    pub(super) fn take_late(&mut self, before_ms: u64) -> Vec<PageAwaited> {
         let late = self.asked.extract_if(.., |_, asked| asked.asked_ms < before_ms);
         late.map(|(_, asked)| asked).collect()
     }
 
     /// There is no room to ask for it yet.
-    pub(super) fn wait(&mut self, wish: Box<ReadWish>) {
-        self.waiting.push_back(wish);
+    pub(super) fn wait(&mut self, request: Box<ReadRequest>) {
+        self.waiting.push_back(request);
     }
 
     /// The next to be asked for, if there is room.
-    pub(super) fn next_waiting(&mut self) -> Option<Box<ReadWish>> {
+    pub(super) fn next_waiting(&mut self) -> Option<Box<ReadRequest>> {
         if self.has_room() { self.waiting.pop_front() } else { None }
     }
 
-    /// It has come, and there is no room on its way to its reader.
+    /// Keeps a page that has come, while there is no room on its way to its reader.
     pub(super) fn keep(&mut self, reader: &Address, answer: Box<PageAnswer>) {
         self.ready.push_back((reader.shard, answer));
     }

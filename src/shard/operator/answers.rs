@@ -22,18 +22,18 @@ pub(in super::super) enum Form {
     One,
 }
 
-/// An answer that is being gathered.
+/// An answer to an operator while shards are asked for it: how many have not answered, and what the others have found.
 #[derive(Debug)]
-pub(in super::super) struct Gathered {
+pub(in super::super) struct FindingsAwaited {
     form: Form,
-    pub(super) awaited: usize,
+    pub(super) shards: usize,
     so_far: Findings,
 }
 
-impl Gathered {
+impl FindingsAwaited {
     /// Nothing yet.
     pub(super) fn new(form: Form) -> Self {
-        Self { form, awaited: 0, so_far: Findings::default() }
+        Self { form, shards: 0, so_far: Findings::default() }
     }
 
     pub(super) fn add(&mut self, findings: Findings) {

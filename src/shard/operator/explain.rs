@@ -11,7 +11,6 @@ use super::super::Shard;
 use super::super::access::Who;
 use super::super::conns::Conn;
 use super::super::input::ConnRef;
-use super::super::keys::key_of;
 use super::super::pace::Pace;
 use super::super::sight::Sight;
 use super::super::sight::sight;
@@ -193,7 +192,7 @@ impl Looking<'_> {
         let is_over = self.now.mono_ms >= pace.ends_ms;
         !is_over
             && match pace.rate.per {
-                RatePer::Key => pace.sent.contains(&key_of(self.event)),
+                RatePer::Key => pace.sent.contains(&self.event.topic_key()),
                 RatePer::Subscription => !pace.sent.is_empty(),
             }
     }

@@ -21,8 +21,8 @@ use super::tickets::Question;
 use crate::clock::Now;
 use crate::dialect::Response;
 use crate::event::ShardId;
+pub(super) use answers::FindingsAwaited;
 pub(super) use answers::Form;
-pub(super) use answers::Gathered;
 pub(super) use answers::Whom;
 use answers::not_found;
 
@@ -56,21 +56,21 @@ impl<'a> Operator<'a> {
             return Some(Response::error(503, "full", "other cores have too much to take in"));
         }
         let asker = Address { shard: here, conn };
-        let mut gathered = Gathered::new(form);
+        let mut awaited = FindingsAwaited::new(form);
         for shard in asked {
             if shard != here {
                 let question = Mesh::Inquire(asker, Box::new(inquiry.clone()));
                 self.shard.outgoing.to(shard).push(question);
             } else if let Some(findings) = self.find(asker, &inquiry, now) {
-                gathered.add(findings);
+                awaited.add(findings);
                 continue;
             }
-            gathered.awaited += 1;
+            awaited.shards += 1;
         }
-        if gathered.awaited == 0 {
-            return Some(gathered.response(self.shard.shards.count()));
+        if awaited.shards == 0 {
+            return Some(awaited.response(self.shard.shards.count()));
         }
-        self.shard.intake.tickets.open(id, Question::Operator(gathered));
+        self.shard.intake.tickets.open(id, Question::Operator(awaited));
         None
     }
 
@@ -87,13 +87,13 @@ impl<'a> Operator<'a> {
             return;
         }
         let question = self.shard.intake.tickets.find_mut(conn.id);
-        let Some(Question::Operator(gathered)) = question else { return };
-        gathered.add(findings);
-        gathered.awaited -= 1;
-        if gathered.awaited == 0
-            && let Some(Question::Operator(gathered)) = self.shard.intake.tickets.close(conn.id)
+        let Some(Question::Operator(awaited)) = question else { return };
+        awaited.add(findings);
+        awaited.shards -= 1;
+        if awaited.shards == 0
+            && let Some(Question::Operator(awaited)) = self.shard.intake.tickets.close(conn.id)
         {
-            let response = gathered.response(self.shard.shards.count());
+            let response = awaited.response(self.shard.shards.count());
             self.shard.answer(conn, &response, now);
         }
     }

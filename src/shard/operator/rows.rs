@@ -43,7 +43,7 @@ pub(super) fn connections(shard: &mut Shard, from: u32, rows: usize, now: Now) -
     findings
 }
 
-/// Those that are owed the most, and something.
+/// The connections that are owed the most bytes, if any.
 pub(super) fn slowest(shard: &mut Shard, rows: usize, now: Now) -> Findings {
     let places = shard.conns.places();
     // Each place that is looked at costs about a unit.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no more of a body is held than the call's own limit allows.
 
-use super::asked::Asked;
+use super::operator_request::OperatorRequest;
 use super::unread::Unread;
 use crate::dialect::Calling;
 use crate::dialect::DialectId;
@@ -42,7 +42,7 @@ pub(super) enum Action {
     /// The body names tokens to revoke.
     Revoke,
     /// An operator asks.
-    Operator(Box<Asked>),
+    Operator(Box<OperatorRequest>),
 }
 
 /// The body of a call, of which a part has come.

@@ -16,12 +16,12 @@ use super::super::settings::Settings;
 use super::super::transport::Transport;
 use super::super::transport::Voice;
 use super::super::want::Part;
-use super::asked::Asked;
 use super::awaiting::Action;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
 use super::identity::Entered;
+use super::operator_request::OperatorRequest;
 use crate::batch::Item;
 use crate::clock::Now;
 use crate::dialect::Body;
@@ -337,7 +337,7 @@ impl Shard {
             },
             Call::Revoke => (body_of(call), Action::Revoke),
             Call::Operator(what) => {
-                let asked = Asked::of(what, &path_of(head), head);
+                let asked = OperatorRequest::of(what, &path_of(head), head);
                 (body_of(call), Action::Operator(Box::new(asked)))
             }
         };

@@ -1,16 +1,16 @@
-//! In which order a WebSocket's messages are carried out, and how far: one after the other, each once what came before it is answered.
+//! Bytes of a connection are taken in, and a WebSocket's messages carried out: one after the other, each once what came before it is answered.
 //!
 //! Invariants: any split of a client's bytes into reads gives the same answers in the same order; publishes that stand side by side travel as one run
 //! of at most `DRAFTS_BYTES_MAX`; a message is not even inflated before there is room for what it brings. What has to wait stays as bytes.
 
-use super::super::conns::Conn;
-use super::super::conns::Conns;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::super::Shard;
+use super::super::conns::Conn;
+use super::super::conns::Conns;
+use super::super::deadlines::seconds;
 use super::super::input::ConnId;
-use super::super::input::ConnRef;
 use super::super::publish::PublishResult;
 use super::super::settings::Settings;
 use super::super::shards::Shards;
@@ -44,12 +44,25 @@ use crate::wire::decoder::Incoming;
 
 /// Publishes that stand side by side.
 #[derive(Default)]
-struct Run {
+struct OpenRun {
     drafts: Vec<Draft>,
     awaited: RunAwaited,
 }
 
 impl Shard {
+    /// Takes in bytes of a connection, all of them; they may be changed.
+    pub fn received(&mut self, id: ConnId, bytes: &mut [u8], now: Now) {
+        self.stats.bytes_received += bytes.len() as u64;
+        let Some(conn) = self.conns.find_mut(id) else { return };
+        conn.heard_s = seconds(now);
+        match std::mem::replace(&mut conn.session, Session::Busy) {
+            Session::Http(http) => self.http_received(id, http, bytes, now),
+            Session::WebSocket(websocket) => self.websocket_received(id, websocket, bytes, now),
+            session => self.put_back(id, session),
+        }
+        self.make_room(now);
+    }
+
     /// Takes in bytes of a WebSocket, and carries out as many of its messages as may be carried out now.
     pub(super) fn websocket_received(
         &mut self,
@@ -148,7 +161,7 @@ impl Shard {
         now: Now,
     ) -> Paused {
         let mut paused = Paused { heard, ..Paused::default() };
-        let mut run = Run::default();
+        let mut run = OpenRun::default();
         loop {
             if run.is_full() {
                 self.publish_run(id, &mut run, &mut paused, now);
@@ -329,26 +342,9 @@ impl Shard {
         }
     }
 
-    /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
-    pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.intake.has_time_for(run_bytes);
-        if !has_time {
-            self.hear_later(id);
-        }
-        has_time
-    }
-
-    /// Has a connection gone on with at the end of this turn, or the next.
-    pub(in super::super) fn hear_later(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        if !std::mem::replace(&mut conn.is_heard_later, true) {
-            self.intake.hear_later(ConnRef { id, generation: conn.generation });
-        }
-    }
-
     /// Publishes a run; its results are awaited, or answered at once.
-    fn publish_run(&mut self, id: ConnId, run: &mut Run, paused: &mut Paused, now: Now) {
-        let Run { mut drafts, awaited } = std::mem::take(run);
+    fn publish_run(&mut self, id: ConnId, run: &mut OpenRun, paused: &mut Paused, now: Now) {
+        let OpenRun { mut drafts, awaited } = std::mem::take(run);
         self.intake.heard(awaited.bytes);
         self.intake.ingest.find_fields(&mut drafts);
         match self.publish(id, drafts, now) {
@@ -359,35 +355,6 @@ impl Shard {
             }
             None => paused.asked = Some(Awaited::Run(awaited)),
         }
-    }
-
-    /// Goes on with each connection that had to wait for others, once. Who published in this turn has the next one behind those who found no time in it.
-    pub(in super::super) fn hear_on(&mut self, now: Now) {
-        let mut served = 0;
-        for _ in 0..self.intake.begin_hearing() {
-            let Some(conn) = self.intake.pop_unheard() else { return };
-            if let Some(found) = self.conns.find_ref(conn) {
-                found.is_heard_later = false;
-                let heard_before = self.intake.heard_bytes();
-                self.go_on(conn.id, now);
-                let waits_again =
-                    self.conns.find_ref(conn).is_some_and(|found| found.is_heard_later);
-                served += usize::from(waits_again && self.intake.heard_bytes() > heard_before);
-            }
-        }
-        self.intake.end_hearing(served);
-    }
-
-    /// Goes on with the messages of a connection.
-    fn go_on(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => self.http_go_on(id, http, now),
-            Session::WebSocket(websocket) => self.websocket_go_on(id, websocket, now),
-            session => self.put_back(id, session),
-        }
-        self.conns.resume(id);
-        self.make_room(now);
     }
 }
 
@@ -414,7 +381,7 @@ impl Conn {
     }
 }
 
-impl Run {
+impl OpenRun {
     /// Whether nobody waits for an outcome; a question about no event has no draft.
     fn is_empty(&self) -> bool {
         self.awaited.tickets.is_empty()

@@ -4,7 +4,6 @@
 //! a client's fault ends in one answer or one close code, on its own connection.
 
 mod answered;
-mod asked;
 mod asking;
 mod awaiting;
 mod bare;
@@ -17,6 +16,7 @@ mod identity;
 mod named;
 mod naming;
 mod operator;
+mod operator_request;
 mod packets;
 mod patience;
 mod redirect;
@@ -24,6 +24,7 @@ mod refusals;
 mod revoke;
 mod stream;
 mod talk;
+mod unheard;
 mod unread;
 mod upload;
 mod upload_end;
@@ -44,7 +45,6 @@ pub use redirect::CHALLENGE_PATH;
 pub use crate::dialect::Response;
 
 use super::Shard;
-use super::deadlines::seconds;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Port;
@@ -98,19 +98,6 @@ impl Session {
 }
 
 impl Shard {
-    /// Takes in bytes of a connection, all of them; they may be changed.
-    pub fn received(&mut self, id: ConnId, bytes: &mut [u8], now: Now) {
-        self.stats.bytes_received += bytes.len() as u64;
-        let Some(conn) = self.conns.find_mut(id) else { return };
-        conn.heard_s = seconds(now);
-        match std::mem::replace(&mut conn.session, Session::Busy) {
-            Session::Http(http) => self.http_received(id, http, bytes, now),
-            Session::WebSocket(websocket) => self.websocket_received(id, websocket, bytes, now),
-            session => self.put_back(id, session),
-        }
-        self.make_room(now);
-    }
-
     /// Gives a connection its session back, unless it has ended or become something else meanwhile.
     fn put_back(&mut self, id: ConnId, session: Session) {
         if let Some(conn) = self.conns.find_mut(id)

@@ -7,11 +7,11 @@ use super::super::input::AdminRequest;
 use super::super::input::ConnId;
 use super::super::operator::Operator;
 use super::super::tickets::draft_bytes;
-use super::asked::Asked;
-use super::asked::Deed;
 use super::awaiting::AnswerAwaited;
 use super::http::Http;
 use super::http::State;
+use super::operator_request::Deed;
+use super::operator_request::OperatorRequest;
 use crate::clock::Now;
 use crate::dialect::Context;
 use crate::dialect::Published;
@@ -28,11 +28,11 @@ use crate::event::TopicName;
 pub(super) fn hear(
     shard: &mut Shard,
     (id, http): (ConnId, &mut Http),
-    asked: &Asked,
+    request: &OperatorRequest,
     body: &[u8],
     now: Now,
 ) {
-    let response = match asked.deed(body, (now, &shard.shards)) {
+    let response = match request.deed(body, (now, &shard.shards)) {
         Err(refusal) => Some(Response::refusal(400, &refusal)),
         Ok(Deed::Ask(whom, inquiry, form)) => {
             Operator::at(shard).ask(id, (whom, inquiry, form), now)
@@ -40,8 +40,11 @@ pub(super) fn hear(
         Ok(Deed::Publish(draft)) => return publish(shard, (id, http), draft, now),
         Ok(Deed::Order) => {
             let Some(conn) = shard.conns.conn_ref(id) else { return };
-            let request =
-                AdminRequest { path: asked.path.clone(), if_none_match: None, body: body.to_vec() };
+            let request = AdminRequest {
+                path: request.path.clone(),
+                if_none_match: None,
+                body: body.to_vec(),
+            };
             shard.intake.tickets.ask_outside(conn, request);
             None
         }

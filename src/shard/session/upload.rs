@@ -32,7 +32,7 @@ use crate::wire::http::Framing;
 
 /// How long an upload waits for a server that is full.
 #[derive(Debug)]
-struct Held {
+struct HeldBack {
     /// Since when the server has been full, in milliseconds since the start.
     since_ms: Option<u64>,
     /// Milliseconds until the upload tries again.
@@ -41,7 +41,7 @@ struct Held {
 
 /// What became of an upload's events so far.
 #[derive(Debug, Default)]
-struct Tally {
+struct UploadTally {
     accepted: u64,
     rejected: u64,
     /// The first rejected events, by their lines.
@@ -71,8 +71,8 @@ pub(super) struct Upload {
     draft_lines: Vec<u64>,
     /// Home shards have not answered yet.
     is_underway: bool,
-    held: Held,
-    tally: Tally,
+    held: HeldBack,
+    tally: UploadTally,
     /// Bytes of the body that have come since the last complete and valid event.
     come_bytes: u64,
     /// Why nothing more is taken; `None`: events are taken.
@@ -111,8 +111,8 @@ impl Upload {
             drafts: Vec::new(),
             draft_lines: Vec::new(),
             is_underway: false,
-            held: Held { since_ms: None, retry_ms: UPLOAD_RETRY_MS },
-            tally: Tally::default(),
+            held: HeldBack { since_ms: None, retry_ms: UPLOAD_RETRY_MS },
+            tally: UploadTally::default(),
             come_bytes: 0,
             refused: None,
             cut: None,
@@ -230,7 +230,7 @@ impl Upload {
             return grow::extend(&mut self.line, piece);
         }
         let mut rest = piece;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             rest = after;
             if self.line.is_empty() && !self.is_skipping {

@@ -80,7 +80,7 @@ pub(super) struct TableAwaited {
 #[derive(Debug)]
 pub(super) struct HookAwaited {
     pub(super) ticket: Ticket,
-    /// What its client is told meanwhile waits until it is answered.
+    /// What the client is told meanwhile waits until it is answered.
     pub(super) is_behind_a_write: bool,
     pub(super) bytes: usize,
 }

@@ -81,7 +81,7 @@ impl WebSocket {
         Self { decoder: None, ..Self::new(0, false, None).with_packets(packets) }
     }
 
-    /// The same, whose binary messages hold packets.
+    /// The WebSocket, as one whose binary messages hold packets.
     pub(super) fn with_packets(self, packets: PacketInput) -> Self {
         Self { packets: Some(Box::new(packets)), ..self }
     }
@@ -241,7 +241,7 @@ impl Shard {
     }
 }
 
-/// The same message back, deflated if that was agreed. Each in a fresh context: a switch for conformance suites keeps nothing per client.
+/// Says a message back, deflated if that was agreed. Each in a fresh context: a switch for conformance suites keeps nothing per client.
 pub(super) fn echo(said: Said<'_>, echo: Echo) -> Heard {
     let (opcode, payload) = match said {
         Said::Text(text) => (OpCode::Text, text.as_bytes()),

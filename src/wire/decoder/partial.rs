@@ -19,9 +19,9 @@ use crate::wire::utf8::Text;
 /// What has come of a header, a frame and a message that are not complete.
 #[derive(Debug)]
 pub(super) struct Partial {
-    pub(super) header: Gathered<CLIENT_HEADER_BYTES_MAX>,
+    pub(super) header: InlineBytes<CLIENT_HEADER_BYTES_MAX>,
     pub(super) frame: Option<Frame>,
-    pub(super) control: Gathered<CONTROL_BYTES_MAX>,
+    pub(super) control: InlineBytes<CONTROL_BYTES_MAX>,
     pub(super) message: Option<Message>,
     /// A text message, as far as it has come.
     pub(super) text: Text,
@@ -39,7 +39,7 @@ pub(super) struct Message {
 
 /// A few bytes, held without an allocation.
 #[derive(Debug)]
-pub(super) struct Gathered<const N: usize> {
+pub(super) struct InlineBytes<const N: usize> {
     bytes: [u8; N],
     count: usize,
 }
@@ -61,9 +61,9 @@ pub struct Inbound {
 impl Partial {
     fn new() -> Self {
         Self {
-            header: Gathered::new(),
+            header: InlineBytes::new(),
             frame: None,
-            control: Gathered::new(),
+            control: InlineBytes::new(),
             message: None,
             text: Text::default(),
             bytes: Vec::new(),
@@ -105,7 +105,7 @@ impl Partial {
     }
 }
 
-impl<const N: usize> Gathered<N> {
+impl<const N: usize> InlineBytes<N> {
     const fn new() -> Self {
         Self { bytes: [0; N], count: 0 }
     }

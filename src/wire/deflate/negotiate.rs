@@ -14,9 +14,9 @@ pub const WINDOW_BITS_MAX: u8 = 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeflateTerms {
     None,
-    /// Those that ask for a window of ours that we can keep to.
+    /// Offers that ask for a window of ours that we can keep to.
     Any,
-    /// Those that leave us the largest window.
+    /// Offers that leave us the largest window.
     LargestWindow,
 }
 

@@ -48,7 +48,7 @@ pub enum HttpError {
     BadContentLength,
     /// More than one `Content-Length`, or a list in it.
     ContentLengthRepeated,
-    /// Both `Content-Length` and `Transfer-Encoding`.
+    /// The head has both `Content-Length` and `Transfer-Encoding`.
     LengthAndEncoding,
     /// `Transfer-Encoding` in HTTP/1.0, which does not have that field.
     EncodingInOldVersion,

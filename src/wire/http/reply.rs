@@ -37,7 +37,7 @@ impl Answering {
         Self { connection: Connection::Close, head_only: false, origin: None, hsts_s: 0, date }
     }
 
-    /// The same manners, but the connection ends.
+    /// The manners of an answer after which the connection ends.
     #[must_use]
     pub fn last(&self) -> Self {
         Self { connection: Connection::Close, ..self.clone() }

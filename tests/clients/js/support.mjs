@@ -28,8 +28,8 @@ export class Clock {
   }
 }
 
-/** A client whose sockets are in our hands. `sockets` are those that it opened, the latest last. */
-export function puppet() {
+/** Sockets in our hands: a class to make them of, and those that were made, the latest last. */
+export function puppetSockets() {
   const sockets = [];
   class FakeSocket {
     sent = [];
@@ -58,8 +58,14 @@ export function puppet() {
       return this.sent.splice(0);
     }
   }
+  return { FakeSocket, sockets };
+}
+
+/** A client whose sockets are in our hands. `sockets` are those that it opened, the latest last. */
+export function puppet(options = {}) {
+  const { FakeSocket, sockets } = puppetSockets();
   const clock = new Clock();
-  const client = new Fanwire('http://host:1', { WebSocket: FakeSocket, timers: clock, random: () => 1 });
+  const client = new Fanwire('http://host:1', { WebSocket: FakeSocket, timers: clock, random: () => 1, ...options });
   return {
     client,
     clock,

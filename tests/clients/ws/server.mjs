@@ -20,7 +20,7 @@ function toml(settings) {
 }
 
 /**
- * Starts a server for a test and resolves once it listens. `stop` resolves with its exit code. The server ends with the test `t`, even with one
+ * Starts a server for a test, at a port of its own unless `listen` says which, and resolves once it listens. `stop` resolves with its exit code. The server ends with the test `t`, even with one
  * that failed before it stopped it: what is left running would keep this process from ending.
  */
 export async function serve(t, driver, settings, switches) {
@@ -29,11 +29,11 @@ export async function serve(t, driver, settings, switches) {
   return server;
 }
 
-async function start(driver, settings = {}, switches = []) {
+async function start(driver, { listen = '127.0.0.1:0', ...settings } = {}, switches = []) {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-'));
   const config = join(folder, 'fanwire.toml');
   writeFileSync(config, toml({ shards: 2, pin: false, connections_max: 200, ...settings }));
-  const args = ['serve', '--config', config, '--listen', '127.0.0.1:0', '--driver', driver, ...switches];
+  const args = ['serve', '--config', config, '--listen', listen, '--driver', driver, ...switches];
   const server = spawn(binary, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => server.once('exit', resolve));
   let log = '';

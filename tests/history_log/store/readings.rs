@@ -48,7 +48,7 @@ impl Life {
             for event in
                 self.stored.values().filter(|event| self.all_homes().of(&event.topic) == home)
             {
-                last.insert((event.topic.clone(), Arc::clone(&event.key)), event);
+                last.insert(event.topic_key(), event);
             }
             let told: BTreeSet<Place> = restored.last.iter().map(|event| place(event)).collect();
             assert_eq!(told.len(), restored.last.len());
@@ -61,7 +61,7 @@ impl Life {
                 );
             }
             for event in &restored.last {
-                let known = last.get(&(event.topic.clone(), Arc::clone(&event.key)));
+                let known = last.get(&event.topic_key());
                 assert!(
                     known.is_some_and(|known| is_same(known, event)) || self.is_rotten,
                     "{event:?} is told as the last of its key, which is {known:?}"
@@ -210,7 +210,7 @@ impl Life {
             _ => {
                 let mut last: BTreeMap<(TopicName, Arc<str>), &Arc<Event>> = BTreeMap::new();
                 for event in here {
-                    last.insert((event.topic.clone(), Arc::clone(&event.key)), event);
+                    last.insert(event.topic_key(), event);
                 }
                 let last = last.values().filter(|event| event.op != Op::Delete);
                 (

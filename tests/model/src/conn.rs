@@ -3,8 +3,6 @@
 #[path = "../../../src/conn/doorbell.rs"]
 mod doorbell;
 mod eventfd;
-#[path = "../../../src/conn/intake.rs"]
-mod intake;
 #[path = "../../../src/conn/mesh.rs"]
 mod mesh;
 #[path = "../../../src/conn/party.rs"]
@@ -14,10 +12,10 @@ mod sync;
 mod world;
 
 pub use self::doorbell::Doorbell;
-pub use self::intake::take_in;
 pub use self::mesh::Inbox;
 pub use self::mesh::Links;
 pub use self::mesh::Peer;
+pub use self::mesh::take_in;
 pub use self::mesh::weave;
 pub use self::party::Heard;
 pub use self::party::Party;

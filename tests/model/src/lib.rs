@@ -1,6 +1,6 @@
 //! The mesh of `src/conn/`, with loom's primitives in the place of the system's.
 //!
-//! Invariant: `doorbell`, `mesh`, `party`, `intake` and `lanes` are the server's own files. What they lean on and what no thread shares
+//! Invariant: `doorbell`, `mesh`, `party` and `lanes` are the server's own files. What they lean on and what no thread shares
 //! (the time, a shard's id, the world that is told) is here in its smallest form.
 
 pub mod conn;

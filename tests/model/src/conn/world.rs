@@ -1,4 +1,4 @@
-//! Of `src/conn/world.rs` what the intake asks for.
+//! Of `src/conn/world.rs` what `take_in` asks for.
 
 use crate::clock::Now;
 
