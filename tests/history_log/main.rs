@@ -22,6 +22,7 @@ use fanwire::event::Meta;
 use fanwire::event::Op;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
+use fanwire::event::TraceContext;
 use fanwire::history::log::Before;
 use fanwire::history::log::Disk;
 use fanwire::history::log::Folder;
