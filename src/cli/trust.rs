@@ -20,7 +20,7 @@ pub struct TrustArgs {
     /// Show the certificate of this PEM file to a server that asks who you are.
     #[arg(long, value_name = "FILE", requires = "certificate_key")]
     pub certificate: Option<PathBuf>,
-    /// Its private key, in PEM.
+    /// The certificate's private key, in PEM.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub certificate_key: Option<PathBuf>,
 }

@@ -5,11 +5,11 @@
 //! client behaves stands in `docs/CLIENTS.md`; the script there is what this one is held to. Never imports anything of the server but what a moment is.
 //!
 //! ```no_run
-//! use fanwire::client::{Client, Options, Publish, Since, Told, Wish};
+//! use fanwire::client::{Client, Options, Publish, Since, Told, Wish, field};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect(Options::new("http://127.0.0.1:8080")?);
-//! let wish = Wish::of(["adsb/**"]).filter("altitude < 10000").since(Since::LAST);
+//! let wish = Wish::of(["adsb/**"]).filter(field("altitude").lt(10_000)).since(Since::LAST);
 //! let mut low = client.subscribe(wish).await?;
 //! while let Some(told) = low.next().await {
 //!     match told? {
@@ -29,6 +29,7 @@ pub(crate) mod connect;
 mod driver;
 mod end;
 pub(crate) mod endpoint;
+mod filter;
 mod life;
 pub(crate) mod limits;
 mod link;
@@ -45,6 +46,10 @@ mod wish;
 pub use connect::Trust;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
+pub use filter::Area;
+pub use filter::Field;
+pub use filter::Filter;
+pub use filter::field;
 pub use message::ClientError;
 pub use position::Position;
 pub use position::Since;

@@ -69,7 +69,7 @@ impl Backoff {
         ceiling * share / 1000
     }
 
-    /// It worked: the next ceiling is the lowest again.
+    /// An attempt has worked: the next ceiling is the lowest again.
     pub(crate) fn reset(&mut self) {
         self.ceiling = BACKOFF_MIN;
     }

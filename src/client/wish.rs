@@ -148,7 +148,7 @@ impl Wish {
         Self { since, ..self }
     }
 
-    /// Only events whose payload passes: `altitude < 10000`, or the other notation as a value ([FILTERS](../../docs/FILTERS.md)).
+    /// Only events whose payload passes: built, the text `altitude < 10000`, or the other notation as a value ([FILTERS](../../docs/FILTERS.md)).
     #[must_use]
     pub fn filter(self, filter: impl Into<Value>) -> Self {
         self.option("filter", filter)

@@ -8,6 +8,7 @@ import { areaOf, boxClause, polygonClause, withClause } from './area.js';
 import { Details } from './details.js';
 import { Lag, countText, lagText, objectionText } from './figures.js';
 import { Happenings, closedText, durationText } from './happenings.js';
+import { Lasts } from './lasts.js';
 import { LiveMap } from './map.js';
 import { Operator } from './operator.js';
 import { Panels } from './panels.js';
@@ -32,10 +33,11 @@ const replay = new Replay();
 const tail = new Tail($('tail-events'), $('tail-count'));
 const topics = new Topics();
 const happenings = new Happenings();
+const lasts = new Lasts((event) => topics.hear(event));
 const operator = new Operator();
 const details = new Details();
 const map = new LiveMap(tracks);
-const panels = new Panels({ operator, topics, happenings, choose: show });
+const panels = new Panels({ operator, topics, happenings, choose: show, follow: (names) => lasts.follow(names, wanted.topic, fanwire) });
 
 let fanwire;
 /** The subscription whose events are drawn, and what was asked for last: `{topic, filter}`. */
@@ -63,6 +65,7 @@ function start() {
 function connect(token) {
   fanwire?.close();
   subscription = undefined;
+  lasts.clear();
   details.close();
   fanwire = new Fanwire(location.origin, token ? { token } : {});
   fanwire.onstate = (state, detail) => {
@@ -100,6 +103,7 @@ function subscribe({ topic, filter }) {
     if (asked !== wanted) return next.unsubscribe();
     subscription?.unsubscribe();
     // Its first event is told after this: from here on its events are the ones that count.
+    if (subscription?.options.topics[0] !== topic) tracks.hasPlaces = false;
     subscription = next;
     tracks.clear();
     tail.clear();
@@ -201,6 +205,8 @@ async function figures() {
   $('lag').textContent = lagText(lag_ms);
   showTime();
   const isBlank = tracks.size === 0 && topics.size === 0;
+  // Events without positions need no map: the tail has its place.
+  document.body.dataset.map = !tracks.hasPlaces && tail.hasHeard ? 'none' : 'shown';
   $('empty').hidden = !isBlank || subscription?.state !== 'live' || Boolean($('filter').value);
   if (fanwire.state === 'open') {
     const asked = Date.now();

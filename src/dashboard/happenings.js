@@ -23,7 +23,7 @@ export class Happenings {
     this.#lost = undefined;
     if (!lost || !before) return;
     const away = `away for ${durationText(now_ms - lost.at_ms)}`;
-    if (before.server !== welcome.server) this.#say('upgrade', `upgraded from ${before.server} to ${welcome.server}, ${away}`, now_ms);
+    if (before.server !== welcome.server) this.#say('upgrade', `upgraded from ${before.server} to ${welcome.server}, ${away}; load this page anew for the one that it brings`, now_ms);
     else if (lost.cause === 'stopping' && lost.attempts === 1) this.#say('upgrade', `another process took over (${welcome.server}), nobody was turned away`, now_ms);
     else if (before.epoch !== welcome.epoch || lost.cause === 'stopping') this.#say('restart', `restarted, ${away}`, now_ms);
     else this.#say('back', `connected again, ${away}`, now_ms);

@@ -60,6 +60,8 @@ export class LiveMap {
 
   resize() {
     const { clientWidth: width, clientHeight: height } = $('stage');
+    // Where nothing has a position there is no map.
+    if (width === 0) return;
     this.#view.resize(width, height);
     this.#painter.resize(width, height);
     this.#paintAll();

@@ -44,7 +44,7 @@ macro_rules! of_client {
 }
 
 /// The paths are those of the source tree under `src`, so that what one file imports of another is right in both places.
-const PAGE: [Asset; 37] = [
+const PAGE: [Asset; 38] = [
     Asset { path: "/", content_type: HTML, body: include_bytes!("index.html") },
     of_page!(CSS, "style.css"),
     of_page!(CSS, "colours.css"),
@@ -61,6 +61,7 @@ const PAGE: [Asset; 37] = [
     of_page!(SCRIPT, "figures.js"),
     of_page!(SCRIPT, "happenings.js"),
     of_page!(SCRIPT, "land.js"),
+    of_page!(SCRIPT, "lasts.js"),
     of_page!(SCRIPT, "map.js"),
     of_page!(SCRIPT, "metrics.js"),
     of_page!(SCRIPT, "operator.js"),

@@ -19,15 +19,17 @@ export class Panels {
   #operator;
   #topics;
   #happenings;
+  #follow;
   #before;
   #turns = 0;
   #told = 0;
   #charts;
 
-  constructor({ operator, topics, happenings, choose }) {
+  constructor({ operator, topics, happenings, choose, follow }) {
     this.#operator = operator;
     this.#topics = topics;
     this.#happenings = happenings;
+    this.#follow = follow;
     const milliseconds = (value) => lagText(value);
     this.#charts = {
       rates: new Chart($('rates'), [{ label: 'events', colour: '--accent', text: countText }, { label: 'deliveries', colour: '--second', text: countText }]),
@@ -113,7 +115,9 @@ export class Panels {
   }
 
   #showTopics() {
-    const rows = this.#topics.top(ROWS).map(({ topic, rate: a_second, last, durable }) =>
+    const top = this.#topics.top(ROWS);
+    this.#follow(top.map(({ topic }) => topic));
+    const rows = top.map(({ topic, rate: a_second, last, durable }) =>
       element(
         'tr',
         {},

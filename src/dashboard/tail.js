@@ -29,6 +29,10 @@ export class Tail {
     if (this.#fresh.length > ROWS_PAINT) this.#fresh.shift();
   }
 
+  get hasHeard() {
+    return this.#heard > 0;
+  }
+
   /** Something that was to be heard and is not. */
   miss(count) {
     this.#missed += count;

@@ -23,6 +23,8 @@ const LATITUDES = ['latitude', 'lat'];
 export class Tracks {
   #vehicles = new Map();
   #names = ['latitude', 'longitude'];
+  /** Something with a position was heard of. */
+  hasPlaces = false;
 
   /** What positions are called in payloads: of latitude and of longitude. */
   get names() {
@@ -56,6 +58,7 @@ export class Tracks {
     }
     if (report.longitude === undefined) return;
     this.#names = namesOf(payload);
+    this.hasPlaces = true;
     // The map keeps the order of insertion: the first is the one that was made first.
     if (this.#vehicles.size >= VEHICLES_MAX) this.#vehicles.delete(this.#vehicles.keys().next().value);
     this.#vehicles.set(id, { ...vehicleOf(id, key, report, now), topic, payload });

@@ -39,7 +39,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 14] = [
+const STEPS: [(&str, &str, &str); 15] = [
     (
         "dialect",
         "batch",
@@ -59,6 +59,7 @@ const STEPS: [(&str, &str, &str); 14] = [
     ("admin", "acme", "the page of figures has those of whoever orders certificates"),
     ("acme", "outbound", "an authority is asked so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
+    ("admin", "webhook", "and those of whoever answers hooks"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

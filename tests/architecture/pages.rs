@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use super::source::assert_none;
 use super::source::root;
-use super::source::sources;
+use super::source::sources_in;
 
 /// Names in capitals that are no constants of ours: the environment's, or the kernel's.
 const FOREIGN: [&str; 2] = ["FANWIRE_BIN", "PR_SET_THP_DISABLE"];
@@ -140,7 +140,8 @@ fn what_pages_name_is_there() {
     let pages = pages();
     assert!(pages.len() > 60, "{}", pages.len());
     let anchors_of = pages.iter().map(|page| (page.path.clone(), anchors(&page.text))).collect();
-    let code: String = sources(&["src", "tests", "benches", "loadtest/src"])
+    let folders = ["src", "tests", "benches", "loadtest/src"];
+    let code: String = sources_in(&folders, &["rs", "js", "mjs", "py"])
         .into_iter()
         .map(|source| source.text)
         .collect();

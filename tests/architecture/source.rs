@@ -30,22 +30,28 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// The files of a folder and its folders whose names end so, without what others made.
+fn files_of(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && !["target", "node_modules", "corpus", "fixtures"].contains(&&*name) {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files_of(&path, endings, found);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|of| ending == *of)) {
             found.push(path);
         }
     }
 }
 
 pub(crate) fn sources(folders: &[&str]) -> Vec<Source> {
+    sources_in(folders, &["rs"])
+}
+
+/// The sources in other languages, too.
+pub(crate) fn sources_in(folders: &[&str], endings: &[&str]) -> Vec<Source> {
     let mut paths = Vec::new();
     for folder in folders {
-        rust_files(&root().join(folder), &mut paths);
+        files_of(&root().join(folder), endings, &mut paths);
     }
     paths.sort();
     let read = |path: PathBuf| Source {

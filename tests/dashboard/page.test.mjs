@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 import { areaOf, boxClause, polygonClause, simplify, withClause } from '../../src/dashboard/area.js';
 import { Happenings } from '../../src/dashboard/happenings.js';
+import { LASTS_MAX, Lasts, covers } from '../../src/dashboard/lasts.js';
 import { decode, isSeen, trace } from '../../src/dashboard/land.js';
 import { byLabel, parse, quantile, rate, total } from '../../src/dashboard/metrics.js';
 import { TOPICS_MAX, Topics } from '../../src/dashboard/topics.js';
@@ -139,7 +140,7 @@ test('a restart, an upgrade and a lost connection are told apart', () => {
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', lost, old, 5], ['open', undefined, anew, 9]), ['loss: the connection was lost (1006)', 'restart: restarted, away for 4.0 s']);
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, anew, 5.4]), ['loss: the server stops, and has us back in 0.4 s', 'upgrade: another process took over (fanwire/1), nobody was turned away']);
   assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['waiting', { ...lost, attempt: 2 }, old, 6], ['open', undefined, anew, 95]), ['loss: the server stops, and has us back in 0.4 s', 'restart: restarted, away for 1 min 30 s']);
-  assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, newer, 5.4]).at(-1), 'upgrade: upgraded from fanwire/1 to fanwire/2, away for 0.4 s');
+  assert.deepEqual(told(['open', undefined, old, 1], ['waiting', stops, old, 5], ['open', undefined, newer, 5.4]).at(-1), 'upgrade: upgraded from fanwire/1 to fanwire/2, away for 0.4 s; load this page anew for the one that it brings');
   assert.deepEqual(told(['closed', { cause: 'required', code: 1008, reason: 'authentication required' }, undefined, 1]), ['loss: closed for good: a token is needed']);
   assert.deepEqual(told(['closed', { cause: 'closed' }, undefined, 1]), []);
 });
@@ -153,6 +154,35 @@ test('what a loss cost is told exactly', () => {
   assert.deepEqual(happenings.list.map(({ text }) => text).reverse(), ['nothing is missing: 12,345 events made up for', 'nothing is missing', '4 events missing in 2 gaps', 'its history began anew: what came between is unknown']);
   for (let times = 0; times < 200; times += 1) happenings.recovered({ complete: true, gaps: [], replayed: 0 }, times);
   assert.equal(happenings.list.length, 50);
+});
+
+test('last values are asked for where nothing else tells them, a few at a time, and not again where they are refused', () => {
+  const asked = [];
+  const ended = [];
+  const fanwire = {
+    subscribe({ topics: [name] }, { event, error }) {
+      asked.push(name);
+      if (name === 'secret') error(new Error('forbidden'));
+      else event({ topic: name });
+      return { unsubscribe: async () => ended.push(name) };
+    },
+  };
+  const heard = [];
+  const lasts = new Lasts(({ topic }) => heard.push(topic));
+  lasts.follow(['fleet/a', 'chat', 'secret'], 'fleet/**', fanwire);
+  lasts.follow(['fleet/a', 'chat', 'secret', 'weather'], 'fleet/**', fanwire);
+  assert.deepEqual([asked, heard, ended], [['chat', 'secret', 'weather'], ['chat', 'weather'], []]);
+  lasts.follow(['fleet/a'], 'chat', fanwire);
+  assert.deepEqual([asked.at(-1), ended], ['fleet/a', ['chat', 'weather']]);
+  lasts.follow(Array.from({ length: 40 }, (_, number) => `t${number}`), 'chat', fanwire);
+  assert.equal(asked.length, 4 + LASTS_MAX);
+  lasts.clear();
+  lasts.follow(['secret'], 'chat', fanwire);
+  assert.equal(asked.at(-1), 'secret', 'whoever it is now may be allowed');
+});
+
+test('a pattern covers what the server says that it does', () => {
+  for (const [pattern, name, is] of [['a/**', 'a/b', true], ['a/**', 'a', false], ['**', 'a', true], ['a/*', 'a/b', true], ['a/*', 'a/b/c', false], ['a', 'a', true], ['a', 'a/b', false], ['*/b', 'a/b', true], ['a/b', 'a', false]]) assert.equal(covers(pattern, name), is, `${pattern} ${name}`);
 });
 
 test('topics have their last values, their rates by offset, and an end', () => {

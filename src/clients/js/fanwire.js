@@ -17,6 +17,8 @@ const REQUESTS_MAX = 10_000;
 const BACKOFF_MS = { min: 100, max: 10_000 };
 /** A connection that has lasted for so long has not failed: waits begin anew with the next. */
 const STEADY_MS = 5_000;
+/** An error of the socket's after which no close has come for so long is the end of it. */
+const ERROR_MS = 1_000;
 /** A server that stops is obeyed for so long, and no longer. */
 const ADVICE_MS_MAX = 3_600_000;
 /** After so long without a message we ask whether the server is still there, and after so long again we say it is not. */
@@ -213,9 +215,14 @@ export class Fanwire {
     const mine = (handle) => (event) => this.#socket === socket && handle(event);
     socket.onmessage = mine((event) => this.#hear(event.data));
     socket.onclose = mine((event) => this.#lost(event.code, event.reason, TOKEN_REASONS[event.reason] ?? (event.code === 4001 ? 'expired' : 'lost')));
-    // A close follows, and says more.
-    socket.onerror = () => {};
+    // A close follows, and says more; but for Node 20, which tells of a handshake that is refused by this alone.
+    socket.onerror = mine(() => this.#timers.setTimeout(mine(() => this.#givenUp(socket)), ERROR_MS));
     this.#listen();
+  }
+
+  #givenUp(socket) {
+    this.#lost(1006, 'the connection could not be made', 'lost');
+    socket.close();
   }
 
   #lost(code, reason, cause) {

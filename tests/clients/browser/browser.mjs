@@ -20,17 +20,18 @@ export function useBrowser() {
 }
 
 /** A page of a server; what goes wrong on it, and what is loaded from elsewhere, is in `faults`. */
-export async function openPage(t, server, { path = '/', width = 1280, height = 800, scheme = 'dark', context } = {}) {
-  const own = context ?? (await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce' }));
+export async function openPage(t, server, { path = '/', width = 1280, height = 800, scheme = 'dark', isEncrypted = false, context } = {}) {
+  const own = context ?? (await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce', ignoreHTTPSErrors: isEncrypted }));
   if (!context) t.after(() => own.close());
   const page = await own.newPage();
+  const origin = `${isEncrypted ? 'https' : 'http'}://${server.address}`;
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('request', (request) => {
-    if (!request.url().startsWith(`http://${server.address}/`) && !request.url().startsWith('data:')) faults.push(`loads ${request.url()}`);
+    if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) faults.push(`loads ${request.url()}`);
   });
   page.on('console', (message) => message.type() === 'error' && /Content Security Policy/.test(message.text()) && faults.push(message.text()));
-  await page.goto(`http://${server.address}${path}`);
+  await page.goto(`${origin}${path}`);
   return { page, faults };
 }
 

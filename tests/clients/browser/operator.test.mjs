@@ -115,11 +115,16 @@ test('the tail shows events of any topic, and is held', async (t) => {
   await publish(server, 'chat/lobby', { text: '<b>hello</b>' }, { key: 'ada' });
   await shows(page, 'tail-events', '<b>hello</b>');
   assert.match(await page.textContent('#tail-events li'), /chat\/lobby.*ada.*upsert/);
+  // Nothing has a position: the tail has the map's place.
+  await page.locator('#stage').waitFor({ state: 'hidden' });
+  await publish(server, 'chat/lobby', { text: 'here', latitude: 47, longitude: 8 }, { key: 'ada' });
+  await page.locator('#stage').waitFor({ state: 'visible' });
+  await drawn(page, 1);
   await shows(page, 'topic-rows', 'chat/lobby');
   await page.locator('#hold').click();
   await publish(server, 'chat/lobby', { text: 'held' });
-  await shows(page, 'tail-count', '2 heard');
-  assert.equal(await page.locator('#tail-events li').count(), 1);
+  await shows(page, 'tail-count', '3 heard');
+  assert.equal(await page.locator('#tail-events li').count(), 2);
   await page.locator('#hold').click();
   await shows(page, 'tail-events', 'held');
   // A topic of the list is shown by a press, without leaving the page.
@@ -205,7 +210,7 @@ test('the map is zoomed and pulled by wheel, hand and keys, and follows again', 
 
 test('a stranger sees totals and what anyone may hear; an operator sees who is there, and leaves no trace', async (t) => {
   const server = await flying(t, adminSecret(t));
-  await publish(server, 'hidden/depot', { n: 1 });
+  await publish(server, 'hidden/depot', { depot: true });
   const { page, faults } = await openPage(t, server);
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
@@ -227,6 +232,7 @@ test('a stranger sees totals and what anyone may hear; an operator sees who is t
   await page.fill('#access-secret', SECRET);
   await page.getByRole('button', { name: 'use', exact: true }).click();
   await shows(page, 'topic-rows', 'hidden/depot');
+  await shows(page, 'topic-rows', '{"depot":true}');
   await page.locator('#slow-rows').waitFor();
   const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie, location.href, document.body.innerHTML]);
   assert.deepEqual(kept.slice(0, 3), [0, 0, '']);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { request } from 'node:https';
 import { test } from 'node:test';
 
 import { SECRET, serve } from '../dialects/clients.mjs';
@@ -58,6 +59,38 @@ test('the page survives a restart and an upgrade of its server, and shows both',
   await drawn(page, 9);
   assert.equal(await page.evaluate(() => performance.getEntriesByType('navigation').length), 1, 'the page was never loaded anew');
   assert.deepEqual(faults, []);
+});
+
+/** Publishes over TLS to a server whose certificate is its own. */
+function publishEncrypted(server, topic, lines) {
+  return new Promise((resolve, reject) => {
+    const [host, port] = server.address.split(':');
+    const asked = request({ host, port, path: `/v1/publish/${topic}?key_field=id`, method: 'POST', rejectUnauthorized: false, headers: { 'Content-Type': 'application/x-ndjson' } }, (answer) => answer.resume().on('end', () => resolve(answer.statusCode)));
+    asked.on('error', reject);
+    asked.end(lines.map((line) => JSON.stringify(line)).join('\n'));
+  });
+}
+
+test('over https the fleet is followed on map and charts', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'fanwire-https-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const server = await serve(t, 'epoll', { 'tls.folder': folder, 'tls.self_signed': ['127.0.0.1'] });
+  const { page, faults } = await openPage(t, server, { isEncrypted: true });
+  await shows(page, 'state-text', 'live');
+  let step = 0;
+  // Charts have a figure once two pages of figures were read with something between them.
+  while (/events –|events 0,/.test((await page.getAttribute('#rates', 'aria-label')).replace('no figures yet', 'events –'))) {
+    assert.equal(await publishEncrypted(server, 'demo/fleet', fleet(40, step)), 200);
+    step += 1;
+    await page.waitForTimeout(200);
+    assert.ok(step < 300, 'no figures');
+  }
+  await drawn(page, 40);
+  assert.match(await page.getAttribute('#latency', 'aria-label'), /p50 .*, p99 .*, lag here /);
+  assert.equal(await page.locator('#rates canvas').count(), 1);
+  assert.match(page.url(), /^https:/);
+  assert.deepEqual(faults, []);
+  await server.stop();
 });
 
 test('tabs of a site share one connection, each hears what it asked for, and the last one closes it', async (t) => {

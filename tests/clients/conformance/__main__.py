@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="conformance", description="Runs a client through the scenarios of fanwire.v1.")
     parser.add_argument("--only", action="append", metavar="NAME", help="this scenario alone; may be said several times")
     parser.add_argument("--jobs", type=int, default=6, metavar="N", help="so many scenarios beside one another [6]")
+    parser.add_argument("--patience", type=float, default=SCENARIO_S, metavar="S", help=f"so many seconds for a scenario [{SCENARIO_S}]")
     parser.add_argument("--server", metavar="FILE", help="the server's command [FANWIRE_BIN, or target/debug/fanwire]")
     parser.add_argument("--list", action="store_true", help="say which scenarios there are and what must hold in each, and end")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="the adapter, behind --")
@@ -43,11 +44,11 @@ def listed() -> str:
     return "\n".join(["| scenario | what must hold |", "| --- | --- |", *rows])
 
 
-async def run_one(name: str, stage: Stage) -> bool:
+async def run_one(name: str, stage: Stage, patience_s: float) -> bool:
     """One scenario; says what became of it."""
     began_s = time.monotonic()
     try:
-        async with asyncio.timeout(SCENARIO_S):
+        async with asyncio.timeout(patience_s):
             await SCENARIOS[name](stage)
         print(f"ok      {name} ({time.monotonic() - began_s:.1f} s)", flush=True)
         return True
@@ -62,21 +63,23 @@ async def run_one(name: str, stage: Stage) -> bool:
         await stage.close()
 
 
-async def run_all(names: list[str], jobs: int, binary: str, command: list[str]) -> int:
+async def run_all(names: list[str], given: argparse.Namespace) -> int:
     """All of them; answers how many did not hold."""
+    binary = servers.binary(given.server)
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         shared = servers.Server(binary, folder / "shared")
         await shared.start()
-        turn = asyncio.Semaphore(jobs)
+        turn = asyncio.Semaphore(given.jobs)
 
         async def in_turn(name: str) -> bool:
             async with turn:
-                return await run_one(name, Stage(name, binary, command, folder, shared))
+                return await run_one(name, Stage(name, binary, given.command, folder, shared), given.patience)
 
         try:
-            # Most of `backoff` is waiting, so that it begins first.
-            held = await asyncio.gather(*(in_turn(name) for name in sorted(names, key="backoff".__ne__)))
+            # What is mostly waiting begins first.
+            in_order = sorted(names, key=lambda name: name not in ("backoff", "silence", "token-renewed"))
+            held = await asyncio.gather(*(in_turn(name) for name in in_order))
         finally:
             await shared.stop()
     failed = held.count(False)
@@ -96,7 +99,7 @@ def main() -> int:
     if not given.command:
         print("name the adapter's command behind --", file=sys.stderr)
         return 2
-    return 1 if asyncio.run(run_all(names, given.jobs, servers.binary(given.server), given.command)) else 0
+    return 1 if asyncio.run(run_all(names, given)) else 0
 
 
 sys.exit(main())

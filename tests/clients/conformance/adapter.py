@@ -1,7 +1,10 @@
 """The client under test: a process that is told what to do as lines of JSON, and says what it heard as lines of JSON. `docs/CLIENTS.md` has every line."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 
 # An event of 1 MiB, and what stands around it.
 LINE_BYTES_MAX = 4 * 1024 * 1024
@@ -87,8 +90,10 @@ class Adapter:
 
     async def end(self) -> None:
         """Whatever state it is in."""
+        # By its id: `Process.kill` would take the exit code of one that has just ended from whoever waits for it.
         if self.process.returncode is None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         await self.process.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 

@@ -49,7 +49,7 @@ async def token_renewed(stage: Stage) -> None:
     proxy = await stage.proxy(server)
     client = await stage.client(proxy, token=True)
     client.do("subscribe", id="s", options={"topics": [stage.topic()]})
-    await give(client, token_of("ada", 6))
+    await give(client, token_of("ada", 10))
     await client.next("live")
     await give(client, token_of("ada", 600))
     link = proxy.links[0]
@@ -78,7 +78,7 @@ async def token_expired(stage: Stage) -> None:
     proxy = await stage.proxy(server)
     client = await stage.client(proxy, token=True)
     client.do("subscribe", id="s", options={"topics": [stage.topic()]})
-    await give(client, token_of("ada", 3))
+    await give(client, token_of("ada", 6))
     await client.next("live")
     await client.next("token_wanted")
     check((waiting := await client.state("waiting"))["code"], 4001, "why it waits")

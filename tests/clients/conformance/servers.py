@@ -23,6 +23,7 @@ class Server:
     def __init__(self, binary: str, folder: pathlib.Path, config: str = ""):
         self.binary, self.folder, self.config = binary, folder, config
         self.log: list[str] = []
+        self.is_stopping = False
 
     async def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +55,10 @@ class Server:
         return self.host, self.port
 
     def ask_to_stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+        """Once: a second time would mean at once."""
+        if not self.is_stopping and self.process.returncode is None:
+            self.is_stopping = True
+            self.process.send_signal(signal.SIGTERM)
 
     async def stop(self) -> None:
         """Has it stop in good order, if it still runs."""
@@ -68,6 +72,7 @@ class Server:
         await self._reader
 
     async def kill(self) -> None:
+        self.is_stopping = True
         self.process.kill()
         await self.stop()
 

@@ -71,6 +71,25 @@ test('a lost connection is made again, later each time, and resumed', () => {
   assert.deepEqual(states, ['connecting', 'open', 'waiting 100', 'connecting', 'waiting 200', 'connecting', 'open']);
 });
 
+test('an error after which no close comes is the end of a connection, too', () => {
+  const it = puppet();
+  const states = [];
+  it.client.onstate = (state, detail) => states.push([state, detail?.cause, detail?.reason]);
+  hearing(it, 's', []);
+  it.socket.onerror();
+  it.clock.pass(999);
+  assert.deepEqual(states, [['connecting', undefined, undefined]]);
+  it.clock.pass(1);
+  assert.deepEqual(states.at(-1), ['waiting', 'lost', 'the connection could not be made']);
+  it.clock.pass(100);
+  // With a close behind it, that is what is told, and once.
+  const { socket } = it;
+  socket.onerror();
+  socket.vanish(4008, 'slow subscriber');
+  it.clock.pass(150);
+  assert.deepEqual(states.filter(([state]) => state === 'waiting').map(([, , reason]) => reason), ['the connection could not be made', 'slow subscriber']);
+});
+
 test('a server that stops says when to come back, once', () => {
   const it = puppet();
   const waits = [];
