@@ -155,12 +155,6 @@ impl Running {
         self.places.iter().find(|place| place.port == port).map(|place| place.address)
     }
 
-    /// The rounds of its cores, to be looked at from time to time.
-    #[must_use]
-    pub fn rounds(&self) -> Rounds {
-        Rounds::new(&self.board)
-    }
-
     /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
     #[must_use]
     pub fn orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::Running;
 use crate::admin::Board;
 
 /// What is seen of a server's cores.
@@ -13,8 +14,16 @@ pub struct Rounds {
     seen: Vec<u64>,
 }
 
+impl Running {
+    /// The rounds of its cores, to be looked at from time to time.
+    #[must_use]
+    pub fn rounds(&self) -> Rounds {
+        Rounds::new(&self.board)
+    }
+}
+
 impl Rounds {
-    pub(super) fn new(board: &Arc<Board>) -> Self {
+    fn new(board: &Arc<Board>) -> Self {
         Self { board: Arc::clone(board), seen: board.rounds() }
     }
 
