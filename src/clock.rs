@@ -28,6 +28,14 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
+    /// Microseconds of the system's own monotonic clock, as other programs read it.
+    #[must_use]
+    pub fn system_us() -> u64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let (seconds, nanoseconds) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+        seconds * 1_000_000 + nanoseconds / 1_000
+    }
+
     /// Microseconds since the process started: for how long something took.
     #[must_use]
     pub fn mono_us(&self) -> u64 {

@@ -32,6 +32,8 @@ pub mod dashboard;
 
 pub mod outbound;
 
+pub mod acme;
+
 pub mod admin;
 
 pub mod store;

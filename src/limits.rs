@@ -6,6 +6,8 @@
 // By their paths, since the models of `tests/model` take this file in, too.
 #[path = "limits/access.rs"]
 mod access;
+#[path = "limits/acme.rs"]
+mod acme;
 #[path = "limits/admin.rs"]
 mod admin;
 #[path = "limits/cache.rs"]
@@ -26,6 +28,7 @@ mod tables;
 mod tls;
 
 pub use access::*;
+pub use acme::*;
 pub use admin::*;
 pub use cache::*;
 pub use dialects::*;
@@ -306,6 +309,10 @@ pub const RUSH_WAIT_US_MIN: u64 = 50;
 pub const NAP_US: u64 = 1_000;
 /// Milliseconds between two ticks of a shard.
 pub const TICK_MS: u64 = 100;
+/// Words about listeners that wait for a core; at the limit whoever reads the configuration anew waits for it.
+pub const RELISTEN_MAX: usize = 2;
+/// Milliseconds within which a core has opened listeners that were added; then the configuration is not taken.
+pub const RELISTEN_MS_MAX: u64 = 10_000;
 /// Milliseconds between two complaints of a core that can accept nothing; those in between are left out.
 pub const SHORTAGE_TOLD_MS: u64 = 60_000;
 /// Milliseconds after which a core whose message did not fit another's inbox tries again.

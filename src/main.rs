@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::Parser;
 use clap::Subcommand;
 use fanwire::cli;
@@ -54,6 +55,10 @@ enum Command {
     History(cli::HistoryArgs),
     /// Compare the tables that a configuration declares with those of its database.
     Tables(cli::TablesArgs),
+    /// Write what a shell completes of this command line.
+    Completions(cli::CompletionsArgs),
+    /// Write pages of the manual of this command line.
+    Man(cli::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,5 +80,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => cli::doctor(&arguments),
         Command::History(arguments) => cli::history(&arguments),
         Command::Tables(arguments) => cli::tables(&arguments),
+        Command::Completions(arguments) => cli::completions(CommandLine::command(), &arguments),
+        Command::Man(arguments) => cli::man(CommandLine::command(), &arguments),
     }
 }

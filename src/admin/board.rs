@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::cache_figures::CACHE_FIGURES;
+use super::certificates::CertificateBoard;
 use super::orders::OrderBook;
 use super::orders::Ordered;
 use super::orders::Orders;
@@ -113,6 +114,8 @@ impl Cell {
 #[derive(Debug)]
 pub struct Board {
     cells: Vec<Cell>,
+    /// How often each shard has left its counts.
+    rounds: Vec<AtomicU64>,
     is_ready: AtomicBool,
     /// What the store has counted, if there is one.
     store: PartyCells<{ STORE_FIGURES.len() }>,
@@ -125,6 +128,7 @@ pub struct Board {
     hooks: OnceLock<Arc<HookFigures>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
+    certificates: CertificateBoard,
 }
 
 impl Board {
@@ -133,6 +137,7 @@ impl Board {
     pub fn new(shard_count: u16) -> Self {
         Self {
             cells: (0..shard_count).map(|_| Cell::new()).collect(),
+            rounds: (0..shard_count).map(|_| AtomicU64::new(0)).collect(),
             is_ready: AtomicBool::new(false),
             store: PartyCells::new(),
             cache: PartyCells::new(),
@@ -140,6 +145,7 @@ impl Board {
             tables: OnceLock::new(),
             hooks: OnceLock::new(),
             orders: OnceLock::new(),
+            certificates: CertificateBoard::default(),
         }
     }
 
@@ -231,9 +237,22 @@ impl Board {
         self.cache.read()
     }
 
+    /// What is known of certificates.
+    #[must_use]
+    pub const fn certificates(&self) -> &CertificateBoard {
+        &self.certificates
+    }
+
     /// Takes note of a shard's counts.
     pub(super) fn note(&self, shard: ShardId, noted: Noted) {
         self.cells[shard.index()].write(noted);
+        self.rounds[shard.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each shard has left its counts: ten times a second, of one that is not stuck.
+    #[must_use]
+    pub fn rounds(&self) -> Vec<u64> {
+        self.rounds.iter().map(|rounds| rounds.load(Ordering::Relaxed)).collect()
     }
 
     /// What each shard has left, in their order.

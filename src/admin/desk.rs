@@ -14,8 +14,10 @@ use super::orders::Order;
 use super::orders::Ordered;
 use crate::dashboard;
 use crate::event::ShardId;
+use crate::limits::ACME_TOKEN_BYTES_MAX;
 use crate::limits::ORDERS_MAX;
 use crate::shard::AdminRequest;
+use crate::shard::CHALLENGE_PATH;
 use crate::shard::ConnRef;
 use crate::shard::Pulse;
 use crate::shard::Response;
@@ -79,6 +81,7 @@ impl FrontDesk {
                 }
             },
             "/metrics" => plain(200, metrics::CONTENT_TYPE, self.board.metrics()),
+            path if path.starts_with(CHALLENGE_PATH) => self.challenge(path),
             path => match dashboard::asset(path) {
                 Some(asset) => file(asset),
                 None if path.starts_with(dashboard::VIEWER) => {
@@ -97,10 +100,29 @@ impl FrontDesk {
         response
     }
 
+    /// The page by which an authority sees that the name is ours: the token that it has named, and whose it is.
+    //= rfc8555#8.3
+    //# The body of the response MUST be the same as the key authorization.
+    fn challenge(&self, path: &str) -> Response {
+        let token = path.strip_prefix(CHALLENGE_PATH).filter(|token| is_token(token));
+        match token.zip(self.board.certificates().account()) {
+            Some((token, account)) => {
+                plain(200, "application/octet-stream", format!("{token}.{account}"))
+            }
+            None => error(404, "not_found", "nothing is ordered that would be checked here"),
+        }
+    }
+
     /// Takes note of the shard's counts, and of what its loop has measured.
     pub fn note(&self, stats: &Stats, pulse: &Pulse) {
         self.board.note(self.shard, Noted::of(stats, pulse));
     }
+}
+
+/// Whether it is the token of a check (RFC 8555 section 8.3: characters of base64url, no padding).
+fn is_token(token: &str) -> bool {
+    let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=ACME_TOKEN_BYTES_MAX).contains(&token.len()) && token.bytes().all(is_of)
 }
 
 #[derive(serde::Deserialize)]
@@ -195,6 +217,22 @@ mod tests {
         assert_eq!(status, 404);
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["error"]["code"], "not_found");
+    }
+
+    #[test]
+    fn a_check_is_answered_by_the_newest_account_and_a_token_alone() {
+        let board = Arc::new(Board::new(1));
+        let desk = FrontDesk::new(ShardId(0), Arc::clone(&board));
+        let of = |token: &str| ask(&desk, &format!("{CHALLENGE_PATH}{token}"));
+        assert_eq!(of("abc").0, 404, "there is no account");
+        board.certificates().know_account("first");
+        board.certificates().know_account("first");
+        assert_eq!(of("a-B_9"), (200, "a-B_9.first".to_owned()));
+        board.certificates().know_account("second");
+        assert_eq!(of("abc"), (200, "abc.second".to_owned()));
+        for token in ["", "a/b", "a.b", "a b", "<b>", &"a".repeat(ACME_TOKEN_BYTES_MAX + 1)] {
+            assert_eq!(of(token).0, 404, "{token}");
+        }
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! `GET /metrics`: what the shards count, in the text format of Prometheus.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use super::board::Board;
 use super::board::Noted;
 use super::cache_figures::CACHE_FIGURES;
+use super::certificates::CertificateBoard;
 use super::hook_figures::put_hooks;
 use super::log;
 use super::page::Page;
 use super::page::seconds;
 use super::store_figures::STORE_FIGURES;
+use crate::acme::AcmeFigures;
 use crate::dialect::RefusalCode;
 use crate::shard::FIGURES;
 use crate::shard::FigureKind;
@@ -50,6 +53,7 @@ fn render(board: &Board) -> String {
     for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
         page.single(figure.name, figure.kind, figure.help, value);
     }
+    put_certificates(&mut page, board.certificates());
     put_hooks(&mut page, board);
     put_process(&mut page, board, noted.len() as u64);
     page.done()
@@ -118,6 +122,32 @@ fn put_pulses(page: &mut Page, noted: &[Noted]) {
     page.head(name, "gauge", "The most bytes that a connection is owed, as of the last second.");
     let most = noted.iter().map(|of| of.bytes_most).max();
     page.sample(name, "", most.unwrap_or_default());
+}
+
+/// Until when certificates are good, and what has become of orders.
+fn put_certificates(page: &mut Page, certificates: &CertificateBoard) {
+    if let Some(ends_at_s) = certificates.ends_at_s() {
+        let name = "fanwire_certificate_expiry_timestamp_seconds";
+        let help =
+            "When the first of the certificates that are shown is over, in seconds since 1970.";
+        page.head(name, "gauge", help);
+        page.sample(name, "", ends_at_s);
+    }
+    let AcmeFigures { issued, failed } = &**certificates.orders();
+    for (name, help, count) in [
+        (
+            "fanwire_certificates_issued_total",
+            "Certificates that an authority has issued to this server.",
+            issued,
+        ),
+        (
+            "fanwire_certificate_orders_failed_total",
+            "Orders of certificates that have failed, and are tried again.",
+            failed,
+        ),
+    ] {
+        page.single(name, FigureKind::Counter, help, count.load(Ordering::Relaxed));
+    }
 }
 
 /// What whoever has the tables counts.
@@ -306,6 +336,9 @@ mod tests {
         board.note_store(&Figures { write_us: 1_250_000, ..Figures::default() });
         assert!(!render(&board).contains("fanwire_cache_"), "there is no cache");
         board.note_cache(&CacheFigures { hits: 5, servers_up: 2, ..CacheFigures::default() });
+        assert!(!render(&board).contains("_expiry_"), "there is no certificate");
+        board.certificates().note_end(Some(1_800_000_000));
+        board.certificates().orders().failed.fetch_add(2, Ordering::Relaxed);
         let samples = parse(&render(&board));
         let count = |sample: &str| samples[sample];
         for (sample, value) in [
@@ -324,6 +357,8 @@ mod tests {
             ("fanwire_store_write_seconds_total", 1.25),
             ("fanwire_cache_hits_total", 5.0),
             ("fanwire_cache_servers_up", 2.0),
+            ("fanwire_certificate_expiry_timestamp_seconds", 1_800_000_000.0),
+            ("fanwire_certificate_orders_failed_total", 2.0),
         ] {
             assert!((count(sample) - value).abs() < 1e-9, "{sample}: {}", count(sample));
         }

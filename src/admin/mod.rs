@@ -5,6 +5,7 @@
 
 mod board;
 mod cache_figures;
+mod certificates;
 mod desk;
 mod hook_figures;
 pub mod jwks;
@@ -17,6 +18,7 @@ mod party_figures;
 mod store_figures;
 
 pub use board::Board;
+pub use certificates::CertificateBoard;
 pub use desk::FrontDesk;
 pub use orders::Order;
 pub use orders::Ordered;

@@ -15,12 +15,14 @@ mod limits;
 mod publish;
 mod serve;
 mod subscribe;
+mod supervisor;
 mod tables;
 #[cfg(test)]
 mod testing;
 pub mod token;
 mod trust;
 mod wait;
+mod words;
 
 use std::future::Future;
 use std::io::Write;
@@ -42,6 +44,8 @@ pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
 pub use trust::TrustArgs;
+pub use words::CompletionsArgs;
+pub use words::ManArgs;
 
 /// Says one thing to the person at the terminal. If standard error is closed nobody is there to be told.
 pub(crate) fn say(text: &str) {
@@ -118,6 +122,18 @@ pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
 #[must_use]
 pub fn tables(arguments: &TablesArgs) -> ExitCode {
     tables::run(arguments)
+}
+
+/// `fanwire completions`, of this command line.
+#[must_use]
+pub fn completions(line: clap::Command, arguments: &CompletionsArgs) -> ExitCode {
+    words::completions(line, arguments)
+}
+
+/// `fanwire man`, of this command line.
+#[must_use]
+pub fn man(line: clap::Command, arguments: &ManArgs) -> ExitCode {
+    words::man(line, arguments)
 }
 
 /// `fanwire token`.

@@ -20,8 +20,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::reload::Handle;
 
+use super::supervisor::Supervisor;
 use crate::admin::Order;
 use crate::admin::Ordered;
+use crate::admin::Orders;
 use crate::admin::lines::Lines;
 use crate::admin::log::Log;
 use crate::config::Change;
@@ -36,6 +38,7 @@ use crate::server::Server;
 use crate::server::Signal;
 use crate::server::Signals;
 use crate::server::StartError;
+use crate::server::Successors;
 use crate::shard::Response;
 
 /// What may be said after `fanwire serve`. Each wins over the file.
@@ -65,6 +68,9 @@ pub struct ServeArgs {
     /// How lines of the log are written: text or json
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Take over from the server of this user that runs with the same `listen`: it hands its listeners over, and stops once this one is ready
+    #[arg(long)]
+    pub upgrade: bool,
     /// A listening socket of the server before this one
     #[arg(long, value_name = "NUMBER:LISTENER", hide = true)]
     pub inherit: Vec<String>,
@@ -141,43 +147,57 @@ fn serve_until_stopped(
     level: &Level,
 ) -> Result<(), (String, u8)> {
     let program = Program::this();
-    let inherited = Inherited::take(&args.inherit, args.ready_fd)
-        .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?;
+    let supervisor = Supervisor::found();
+    let inherited = match args.upgrade {
+        true => Inherited::ask(config.listen).map_err(|error| (error.to_string(), FAILED))?,
+        false => Inherited::take(&args.inherit, args.ready_fd)
+            .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?,
+    };
     let mut running = Server::take_over(config, inherited).map_err(|error| match error {
         StartError::Config(_) => (error.to_string(), MISTAKEN),
         _ => (error.to_string(), FAILED),
     })?;
     let orders = running.orders(Signals::wake);
+    let started = |error: io::Error| (format!("cannot start a thread: {error}"), FAILED);
+    let successors = Successors::listen(running.address(), Signals::wake).map_err(started)?;
+    let watchdog = supervisor.watch(running.rounds()).map_err(started)?;
+    supervisor.ready();
+    let told = Steward { args, program: &program, supervisor: &supervisor, level };
     loop {
-        match signals.wait() {
+        let then = match signals.wait() {
             Ok(signal) if signal.stops() => {
                 tracing::info!(%signal, "stopping; again to stop at once");
-                break;
+                supervisor.stopping();
+                Then::Stops
             }
-            Ok(Signal::Hangup) => drop(read_anew(args, &mut running, level)),
-            Ok(Signal::Upgrade) => {
-                if program.take_over_from(&running).is_ok() {
-                    break;
-                }
+            Ok(Signal::Hangup) => {
+                drop(told.read_anew(&mut running));
+                Then::GoesOn
             }
+            Ok(Signal::Upgrade) => match program.take_over_from(&running, &supervisor) {
+                Ok(_) => Then::Stops,
+                Err(_) => Then::GoesOn,
+            },
             Ok(_) => {
-                let taken = std::iter::from_fn(|| orders.as_ref()?.take());
-                let mut done =
-                    taken.map(|order| carry_out(&order, (args, &program), &mut running, level));
-                if done.any(is_last) {
-                    tracing::info!("an operator stops the server");
-                    if let Err(error) = signals.lift() {
-                        tracing::error!(%error, "a second order to stop is not heard");
-                    }
-                    break;
+                let then = told.look(&mut running, orders.as_ref(), &successors);
+                if then == Then::Stops
+                    && let Err(error) = signals.lift()
+                {
+                    tracing::error!(%error, "a second order to stop is not heard");
                 }
+                then
             }
             Err(error) => {
                 tracing::error!(%error, "cannot wait for signals; stopping");
-                break;
+                Then::Stops
             }
+        };
+        if then == Then::Stops {
+            break;
         }
     }
+    // Whoever takes over is found by its name from now on, and says that it lives.
+    drop((successors, watchdog));
     running.stop();
     match running.join() {
         0 => tracing::info!("stopped"),
@@ -200,13 +220,16 @@ impl Program {
     }
 
     /// Starts it, and hands the listeners over to it; says which process it is.
-    fn take_over_from(&self, running: &Running) -> Result<u32, String> {
+    fn take_over_from(&self, running: &Running, supervisor: &Supervisor) -> Result<u32, String> {
         let taken = match &self.path {
             Ok(path) => running.hand_over(path, &self.arguments).map_err(|error| error.to_string()),
             Err(error) => Err(format!("nobody knows where this program lies: {error}")),
         };
         match &taken {
-            Ok(process) => tracing::info!(process, "another process has taken over; stopping"),
+            Ok(process) => {
+                tracing::info!(process, "another process has taken over; stopping");
+                supervisor.goes_on_as(*process);
+            }
             Err(error) => tracing::error!(%error, "nothing is handed over"),
         }
         taken
@@ -220,77 +243,106 @@ enum Then {
     Stops,
 }
 
-fn is_last(then: Then) -> bool {
-    then == Then::Stops
+/// What is needed to do what the server is told.
+struct Steward<'a> {
+    args: &'a ServeArgs,
+    program: &'a Program,
+    supervisor: &'a Supervisor,
+    level: &'a Level,
 }
 
-/// Carries out an order of an operator's, and answers it.
-fn carry_out(
-    ordered: &Ordered,
-    (args, program): (&ServeArgs, &Program),
-    running: &mut Running,
-    level: &Level,
-) -> Then {
-    let response = match &ordered.order {
-        // It was answered when it was handed in.
-        Order::Drain => return Then::Stops,
-        Order::Upgrade => match program.take_over_from(running) {
-            Ok(process) => {
-                let body = serde_json::json!({ "process": process }).to_string();
-                ordered.answer(Response::json(200, body));
+impl Steward<'_> {
+    /// Looks who wants something: a process that is to take over, and operators.
+    fn look(
+        &self,
+        running: &mut Running,
+        orders: Option<&Orders>,
+        successors: &Successors,
+    ) -> Then {
+        if let Some(successor) = successors.take() {
+            match running.hand_over_to(&successor) {
+                Ok(()) => {
+                    tracing::info!("another process has taken over; stopping");
+                    return Then::Stops;
+                }
+                Err(error) => tracing::error!(%error, "nothing is handed over"),
+            }
+        }
+        let taken = std::iter::from_fn(|| orders?.take());
+        let mut done = taken.map(|order| self.carry_out(&order, running));
+        match done.any(|then| then == Then::Stops) {
+            true => {
+                tracing::info!("an operator stops the server");
+                Then::Stops
+            }
+            false => Then::GoesOn,
+        }
+    }
+
+    /// Carries out an order of an operator's, and answers it.
+    fn carry_out(&self, ordered: &Ordered, running: &mut Running) -> Then {
+        let response = match &ordered.order {
+            // It was answered when it was handed in.
+            Order::Drain => {
+                self.supervisor.stopping();
                 return Then::Stops;
             }
-            Err(message) => Response::error(409, "not_taken", &message),
-        },
-        Order::Reload => match read_anew(args, running, level) {
-            Ok((changed, needs_restart)) => {
-                let body =
-                    serde_json::json!({ "changed": changed, "needs_restart": needs_restart });
-                Response::json(200, body.to_string())
-            }
-            Err(message) => Response::error(409, "not_taken", &message),
-        },
-        Order::Log(text) => match Levels::parse(text) {
-            Ok(levels) => {
-                level.hold(&levels);
-                tracing::info!(level = %text, "an operator changes what is logged");
-                Response::json(200, serde_json::json!({ "level": text }).to_string())
-            }
-            Err(message) => Response::error(400, "bad_field", &message),
-        },
-    };
-    ordered.answer(response);
-    Then::GoesOn
-}
+            Order::Upgrade => match self.program.take_over_from(running, self.supervisor) {
+                Ok(process) => {
+                    let body = serde_json::json!({ "process": process }).to_string();
+                    ordered.answer(Response::json(200, body));
+                    return Then::Stops;
+                }
+                Err(message) => Response::error(409, "not_taken", &message),
+            },
+            Order::Reload => match self.read_anew(running) {
+                Ok((changed, needs_restart)) => {
+                    let body =
+                        serde_json::json!({ "changed": changed, "needs_restart": needs_restart });
+                    Response::json(200, body.to_string())
+                }
+                Err(message) => Response::error(409, "not_taken", &message),
+            },
+            Order::Log(text) => match Levels::parse(text) {
+                Ok(levels) => {
+                    self.level.hold(&levels);
+                    tracing::info!(level = %text, "an operator changes what is logged");
+                    Response::json(200, serde_json::json!({ "level": text }).to_string())
+                }
+                Err(message) => Response::error(400, "bad_field", &message),
+            },
+        };
+        ordered.answer(response);
+        Then::GoesOn
+    }
 
-/// Reads the configuration anew, and says what came of it: the keys that hold now, and those that need a restart.
-fn read_anew(
-    args: &ServeArgs,
-    running: &mut Running,
-    level: &Level,
-) -> Result<(Vec<String>, Vec<String>), String> {
-    let config = args.to_config().map_err(|error| error.to_string());
-    let reloaded = config.and_then(|config| {
-        let reloaded = running.reload(&config).map_err(|error| error.to_string())?;
-        level.set(args, &config);
-        Ok(reloaded)
-    });
-    match reloaded {
-        Ok(Reloaded { taken, at_restart }) => {
-            let keys = |changes: &[Change]| -> Vec<String> {
-                changes.iter().map(|change| change.key.to_string()).collect()
-            };
-            let (now, later) = (keys(&taken), keys(&at_restart));
-            tracing::info!(
-                changed = %now.join(", "),
-                needs_restart = %later.join(", "),
-                "the configuration was read anew"
-            );
-            Ok((now, later))
-        }
-        Err(error) => {
-            tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
-            Err(error)
+    /// Reads the configuration anew, and says what came of it: the keys that hold now, and those that need a restart.
+    fn read_anew(&self, running: &mut Running) -> Result<(Vec<String>, Vec<String>), String> {
+        self.supervisor.reloading();
+        let config = self.args.to_config().map_err(|error| error.to_string());
+        let reloaded = config.and_then(|config| {
+            let reloaded = running.reload(&config).map_err(|error| error.to_string())?;
+            self.level.set(self.args, &config);
+            Ok(reloaded)
+        });
+        self.supervisor.ready();
+        match reloaded {
+            Ok(Reloaded { taken, at_restart }) => {
+                let keys = |changes: &[Change]| -> Vec<String> {
+                    changes.iter().map(|change| change.key.to_string()).collect()
+                };
+                let (now, later) = (keys(&taken), keys(&at_restart));
+                tracing::info!(
+                    changed = %now.join(", "),
+                    needs_restart = %later.join(", "),
+                    "the configuration was read anew"
+                );
+                Ok((now, later))
+            }
+            Err(error) => {
+                tracing::error!(%error, "the configuration is not taken, and everything stays as it was");
+                Err(error)
+            }
         }
     }
 }

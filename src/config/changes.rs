@@ -40,7 +40,7 @@ pub struct Explained {
 }
 
 /// Keys of no table, and of tables of which others need a restart, that a running server takes.
-const RELOADED: [&str; 19] = [
+const RELOADED: [&str; 24] = [
     "log",
     "echo",
     "deflate",
@@ -60,11 +60,17 @@ const RELOADED: [&str; 19] = [
     "proxy_field",
     "tls.certificate_file",
     "tls.key_file",
+    "tls.redirect_port",
+    "tls.redirect_listen",
+    "tls.plain_listeners",
+    "listen",
+    "proxy_listeners",
 ];
 
 /// The beginnings of names of keys that it takes.
-const RELOADED_BEGIN: [&str; 7] = [
+const RELOADED_BEGIN: [&str; 8] = [
     "auth.",
+    "tls.acme",
     "roles.",
     "event_types.",
     "tls.certificates",
@@ -81,7 +87,9 @@ impl When {
     #[must_use]
     pub fn of(key: &str) -> Self {
         let begins = RELOADED_BEGIN.iter().any(|begin| key.starts_with(begin));
-        match (begins || RELOADED.contains(&key)) && !NOT_RELOADED.contains(&key) {
+        // A dialect's own listener.
+        let listens = key.ends_with(".listen");
+        match (begins || listens || RELOADED.contains(&key)) && !NOT_RELOADED.contains(&key) {
             true => Self::Reload,
             false => Self::Restart,
         }

@@ -40,7 +40,8 @@ fn all() -> impl Iterator<Item = &'static Key> {
         .chain(super::keys_tables::KEYS)
         .chain(super::keys_cache::KEYS)
         .chain(super::keys_hooks::KEYS);
-    about_others.chain(super::keys_tls::KEYS).chain(super::keys_auth::KEYS)
+    let about_tls = super::keys_tls::KEYS.iter().chain(super::keys_acme::KEYS);
+    about_others.chain(about_tls).chain(super::keys_auth::KEYS)
 }
 
 /// The keys about the server itself.

@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
         takes: Takes::Text { field: |config| &mut config.tls.folder },
         default: "\"\"",
         unit: "",
-        doc: "Where such a certificate is kept until it is renewed: `self-signed.crt` is for clients (`--ca`), `self-signed.pem` is the server's. Empty: nowhere, a new one is made at each start.",
+        doc: "Where certificates are kept that the server makes or orders: `self-signed.crt` is for clients (`--ca`), `self-signed.pem` is the server's, `acme.pem` was issued and `acme-account.json` is the account with the authority. Empty: a self-signed one is kept nowhere, a new one is made at each start; what an authority issues is kept in the folder `tls` of `data_dir`.",
     },
     Key {
         name: "tls.client_ca_file",

@@ -4,6 +4,7 @@
 //! meaning; `docs/CONFIG.md` is made from them. A mistake is never passed over: an unknown key, a wrong type or an impossible value stops the start, and says which key, file
 //! and line. Nothing is read from the environment. Never changes while the server runs.
 
+mod acme;
 mod changes;
 mod dialects;
 mod docs;
@@ -11,6 +12,7 @@ mod error;
 mod file;
 mod hooks;
 mod keys;
+mod keys_acme;
 mod keys_auth;
 mod keys_cache;
 mod keys_hooks;
@@ -36,6 +38,7 @@ use std::path::Path;
 use crate::dialect::PROTOCOLS;
 use crate::dialect::Protocol;
 
+pub use acme::AcmeConfig;
 pub use changes::Change;
 pub use changes::Explained;
 pub use changes::When;
@@ -201,15 +204,17 @@ pub struct TlsConfig {
     pub redirect_listen: Option<SocketAddr>,
     pub redirect_port: u64,
     pub hsts_s: u64,
+    pub acme: AcmeConfig,
 }
 
 impl TlsConfig {
-    /// Whether there is a certificate to show.
+    /// Whether there is a certificate to show, or will be.
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.certificate_file.is_empty()
             || !self.certificates.is_empty()
             || !self.self_signed.is_empty()
+            || !self.acme.names.is_empty()
     }
 }
 

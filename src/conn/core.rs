@@ -19,10 +19,11 @@ use flume::Receiver;
 use monoio::net::UnixStream;
 
 use super::linger::Lingering;
-use super::listener::Listener;
 use super::measure::Measure;
 use super::mesh::Links;
 use super::poll::Poll;
+use super::relisten::Open;
+use super::relisten::Relistening;
 use super::rush::Rush;
 use super::share::Share;
 use super::sockets::Remains;
@@ -42,7 +43,6 @@ use crate::shard::AdminRequest;
 use crate::shard::ConnId;
 use crate::shard::ConnRef;
 use crate::shard::Lane;
-use crate::shard::Port;
 use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Settings;
@@ -113,24 +113,6 @@ pub struct Core<W: World> {
     stopping: Option<Stopping>,
 }
 
-/// A socket that the core listens on, and what is spoken there.
-#[derive(Debug)]
-pub struct Open {
-    pub port: Port,
-    pub listener: Listener,
-    /// TLS, and what is spoken on the port inside of it.
-    pub is_secured: bool,
-    /// A proxy that is trusted says first, of each connection, for whom it is.
-    pub takes_header: bool,
-}
-
-impl Open {
-    /// Whether something comes before a connection is the shard's.
-    const fn has_handshake(&self) -> bool {
-        self.is_secured || self.takes_header
-    }
-}
-
 /// All that a core listens on, and what it needs where it speaks TLS.
 #[derive(Debug)]
 pub struct Entrance {
@@ -148,6 +130,8 @@ pub struct Told {
     pub settings: Receiver<Arc<Settings>>,
     /// Where copies of its listeners are asked for.
     pub share: Share,
+    /// Listeners that come and go.
+    pub relistening: Relistening,
 }
 
 impl<W: World> std::fmt::Debug for Core<W> {
@@ -268,6 +252,9 @@ impl<W: World> Core<W> {
         if let Some(settings) = self.told.settings.try_iter().last() {
             self.proxies = Arc::clone(&settings.access.proxies.trusted);
             self.world.renew(&settings);
+        }
+        if let Some(settled) = self.told.relistening.hear() {
+            self.settle(settled, now);
         }
         self.told.share.answer(self.listeners.iter().map(|open| (open.port, &open.listener)));
         self.world.tick(now);

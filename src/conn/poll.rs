@@ -142,6 +142,12 @@ impl Poll {
         Ok(epoll::add(&self.epoll, listener, Token::Listener(index).to_data(), EventFlags::IN)?)
     }
 
+    /// Watches a listener no longer, if it did.
+    pub(super) fn remove(&self, listener: BorrowedFd<'_>) {
+        // It is closed right after this, or watched anew; one that was not watched is as good.
+        epoll::delete(&self.epoll, listener).ok();
+    }
+
     /// Listens or stops listening; a listener that cannot be served would otherwise keep the core awake.
     pub(super) fn set_listening(
         &self,

@@ -107,6 +107,12 @@ impl<'a> Subs<'a> {
         all.filter(move |(index, _)| meant(*index)).map(|(_, sub)| sub.delivery)
     }
 
+    /// Whether one of those that are meant asks which requests events belong to.
+    #[must_use]
+    pub fn want_trace(self) -> bool {
+        self.of.iter().enumerate().any(|(index, sub)| sub.trace && self.set & (1 << index) != 0)
+    }
+
     /// The quality of service that an event is told with: the highest that is wanted, and at most what it was published with.
     #[must_use]
     pub fn qos_of(self, event: &Event) -> u8 {

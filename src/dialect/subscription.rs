@@ -33,6 +33,8 @@ pub struct Subscription {
     pub fields: Option<Arc<Projection>>,
     /// A key that passed the filter and no longer does is announced once.
     pub leave: bool,
+    /// It is told which request of its publisher's an event belongs to, where that is known and its dialect has a word for it.
+    pub trace: bool,
     /// What the subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
     /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
@@ -92,6 +94,7 @@ pub struct Change {
     pub max_rate: Option<Option<MaxRate>>,
     pub fields: Option<Option<Arc<Projection>>>,
     pub leave: Option<bool>,
+    pub trace: Option<bool>,
 }
 
 impl Change {
@@ -111,6 +114,7 @@ impl Change {
             max_rate: self.max_rate.unwrap_or(running.max_rate),
             fields: self.fields.unwrap_or_else(|| running.fields.clone()),
             leave: self.leave.unwrap_or(running.leave),
+            trace: self.trace.unwrap_or(running.trace),
             delivery: running.delivery,
             told_in: running.told_in,
             forced: Forced { is_joined, ..running.forced.clone() },
@@ -153,12 +157,13 @@ impl Subscription {
             max_rate,
             fields,
             leave,
+            trace,
             delivery,
             told_in,
             forced,
         } = self;
         (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
-        (delivery, forced, told_in).hash(hasher);
+        (trace, delivery, forced, told_in).hash(hasher);
     }
 
     /// Whether the subscription is not for an event because of who published that.

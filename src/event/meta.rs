@@ -2,6 +2,10 @@
 //!
 //! Invariant: it is carried as it came; only the dialect that wrote them reads its properties.
 
+use std::sync::Arc;
+
+use super::trace::TraceContext;
+
 /// What was said of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
@@ -13,11 +17,25 @@ pub struct Meta {
     pub is_retained: bool,
     /// Seconds after which nobody is to be told of it any more.
     pub expiry_s: Option<u32>,
+    /// Which request of the publisher's it belongs to.
+    pub trace: Option<TraceContext>,
     /// Further properties, as the dialect writes them.
     pub properties: Box<[u8]>,
 }
 
 impl Meta {
+    /// Of an event of which its publisher has said this and nothing else; `None`: it has said nothing.
+    #[must_use]
+    pub fn of_trace(trace: Option<TraceContext>) -> Option<Arc<Self>> {
+        trace.map(|trace| Arc::new(Self { trace: Some(trace), ..Self::default() }))
+    }
+
+    /// Whether a dialect has said it that has words of its own for it.
+    #[must_use]
+    pub fn is_of_dialect(&self) -> bool {
+        self.publisher != 0 || !self.properties.is_empty()
+    }
+
     /// Bytes that it keeps alive.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {

@@ -33,6 +33,8 @@ pub mod text;
 
 pub mod topic;
 
+mod trace;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,6 +62,9 @@ pub use topic::TopicError;
 pub use topic::TopicKey;
 pub use topic::TopicName;
 pub use topic::TopicPattern;
+pub use trace::TRACE_BYTES;
+pub use trace::TRACEPARENT;
+pub use trace::TraceContext;
 
 /// What an event says about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,6 +200,12 @@ impl Event {
     #[must_use]
     pub fn publisher(&self) -> u64 {
         self.meta.as_ref().map_or(0, |meta| meta.publisher)
+    }
+
+    /// Which request of its publisher's the event belongs to, if that was said.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.meta.as_ref()?.trace
     }
 
     /// Whether the event's time was over at a moment, in microseconds since 1970.

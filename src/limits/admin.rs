@@ -23,6 +23,10 @@ pub const ADMIN_EVENT_BYTES_MAX: usize = super::PAYLOAD_BYTES_MAX + ADMIN_BYTES_
 pub const HANDOVER_MS_MAX: u64 = 60_000;
 /// Milliseconds that a core may take to give copies of its listeners; then nothing is handed over.
 pub const HANDOVER_SHARE_MS_MAX: u64 = 5_000;
+/// Sockets that are taken of one server: of each listener one for each core; more are none of a server's.
+pub const HANDOVER_SOCKETS_MAX: usize = 4096;
+/// Milliseconds after which it is looked again whether the name is free by which those who take over find a server.
+pub const HANDOVER_NAME_MS: u64 = 100;
 /// Lines of the log that wait for standard error to take them; one more is lost, and counted.
 pub const LOG_LINES_MAX: usize = 512;
 /// Bytes of one of them; a longer line is cut.

@@ -34,6 +34,8 @@ pub const TLS_REST_BYTES_MAX: usize = TLS_RECORD_BYTES + TLS_OVERHEAD_BYTES + 20
 pub const TLS_RECORDS_SHARE: u64 = 4;
 /// Seconds after which certificates' files are looked at again.
 pub const TLS_FILES_S: u64 = 2;
+/// Milliseconds after which it is looked again whether every core has taken what an authority is to see.
+pub const TLS_TAKEN_MS: u64 = 10;
 /// New configurations of TLS that wait for a core; at the limit the newest waits with whoever made it.
 pub const TLS_RENEWALS_MAX: usize = 1;
 /// Certificates that may be configured; more stop the start.

@@ -194,5 +194,8 @@ fn listeners(config: &Config) -> Result<Listeners, ConfigError> {
     let ports = std::iter::once(Port::Shared).chain(own);
     let listeners =
         ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted);
-    Ok(listeners.https(tls::https_port(config)?, seconds(config.tls.hsts_s)))
+    let acme = &config.tls.acme;
+    let is_checked = !acme.names.is_empty() && acme.challenge == "http-01";
+    let listeners = listeners.https(tls::https_port(config)?, seconds(config.tls.hsts_s));
+    Ok(listeners.checked(is_checked))
 }

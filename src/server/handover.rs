@@ -6,9 +6,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::io::IoSliceMut;
 use std::io::Read as _;
-use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -18,17 +16,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use flume::Sender;
-use rustix::io::Errno;
 use rustix::io::FdFlags;
 use rustix::io::fcntl_setfd;
-use rustix::net::RecvAncillaryBuffer;
-use rustix::net::RecvAncillaryMessage;
-use rustix::net::RecvFlags;
-use rustix::net::recvmsg;
 use rustix::net::sockopt;
 
 use super::Running;
-use crate::conn::SHARED_LAST;
+use super::successor::Successor;
+use super::successor::receive;
+use crate::conn::Relisten;
 use crate::limits::HANDOVER_MS_MAX;
 use crate::limits::HANDOVER_SHARE_MS_MAX;
 
@@ -57,17 +52,21 @@ impl fmt::Display for HandoverError {
 
 impl std::error::Error for HandoverError {}
 
-/// Where a shard is asked for copies of its sockets, and where they come.
+/// Where a shard is asked for copies of its listening sockets, where they come, and where it is told of others.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) ask: Sender<()>,
     pub(super) end: OwnedFd,
+    /// Where it is told which listeners it has.
+    pub(super) relisten: Sender<Relisten>,
 }
 
 /// The beginning of an argument that names an inherited socket.
 pub const INHERIT: &str = "--inherit=";
 /// The beginning of the one that names where to say that all is well.
 pub const READY: &str = "--ready-fd=";
+/// The one that says from whom to take over: whoever is started by the former has been told.
+const UPGRADE: &str = "--upgrade";
 
 impl Running {
     /// Starts a program with these arguments, hands it the listeners, and waits until it is ready: then this server is to be stopped. Says which process it is.
@@ -75,10 +74,7 @@ impl Running {
     /// # Errors
     /// Why it is not ready. This server goes on.
     pub fn hand_over(&self, program: &Path, arguments: &[OsString]) -> Result<u32, HandoverError> {
-        let mut sockets: Vec<(String, OwnedFd)> = Vec::new();
-        for wire in &self.wires {
-            sockets.extend(wire.sockets().map_err(HandoverError::Shard)?);
-        }
+        let sockets = self.sockets().map_err(HandoverError::Shard)?;
         let (ours, theirs) = UnixStream::pair().map_err(HandoverError::Start)?;
         let for_child = sockets.iter().map(|(_, socket)| fcntl_setfd(socket, FdFlags::empty()));
         let for_child = for_child.chain([fcntl_setfd(&theirs, FdFlags::empty())]);
@@ -87,7 +83,7 @@ impl Running {
         }
         let is_former = |argument: &&OsString| {
             let argument = argument.to_string_lossy();
-            argument.starts_with(INHERIT) || argument.starts_with(READY)
+            argument.starts_with(INHERIT) || argument.starts_with(READY) || argument == UPGRADE
         };
         let mut command = Command::new(program);
         command.args(arguments.iter().filter(|argument| !is_former(argument)));
@@ -96,37 +92,68 @@ impl Running {
         }
         command.arg(format!("{READY}{}", theirs.as_raw_fd()));
         tracing::info!(program = %program.display(), sockets = sockets.len(), "handing over");
+        // Whoever watches this process is to be told by the other one from then on.
+        command.env_remove("WATCHDOG_PID");
         let mut child = command.spawn().map_err(HandoverError::Start)?;
         drop((sockets, theirs));
-        match is_ready(ours, &mut child) {
-            Ok(()) => Ok(child.id()),
-            Err(how) => Err(HandoverError::NotReady(how)),
+        let said = wait_until_ready(&ours);
+        if matches!(said, Ok(true)) {
+            return Ok(child.id());
+        }
+        Err(HandoverError::NotReady(ended(&mut child, said.is_err())))
+    }
+
+    /// Hands copies of the listeners to a process that has asked for them, and waits until it is ready: then this server is to be stopped.
+    ///
+    /// # Errors
+    /// Why it is not ready. This server goes on.
+    pub fn hand_over_to(&self, successor: &Successor) -> Result<(), HandoverError> {
+        let sockets = self.sockets().map_err(HandoverError::Shard)?;
+        tracing::info!(process = successor.process, sockets = sockets.len(), "handing over");
+        successor.give(&sockets).map_err(HandoverError::Start)?;
+        drop(sockets);
+        match wait_until_ready(&successor.connection) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(HandoverError::NotReady("has ended".to_owned())),
+            Err(_) => Err(HandoverError::NotReady(late())),
+        }
+    }
+
+    /// Copies of all listening sockets, and their names.
+    fn sockets(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let each: io::Result<Vec<_>> = self.wires.iter().map(Wire::sockets).collect();
+        Ok(each?.into_iter().flatten().collect())
+    }
+}
+
+/// Waits until a process has said that it is ready; false: it has ended, or has let go of us.
+///
+/// # Errors
+/// If it says nothing for too long.
+fn wait_until_ready(mut ours: &UnixStream) -> io::Result<bool> {
+    ours.set_read_timeout(Some(Duration::from_millis(HANDOVER_MS_MAX)))?;
+    loop {
+        match ours.read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            read => return Ok(read? == 1),
         }
     }
 }
 
-/// Waits until a process has said that it is ready; else how it failed. One that fails has ended.
-fn is_ready(mut ours: UnixStream, child: &mut Child) -> Result<(), String> {
-    let patience = Duration::from_millis(HANDOVER_MS_MAX);
-    let read = ours.set_read_timeout(Some(patience)).and_then(|()| {
-        loop {
-            match ours.read(&mut [0]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        }
-    });
-    if matches!(read, Ok(1)) {
-        return Ok(());
-    }
-    let is_late = read.is_err();
+fn late() -> String {
+    format!("was not ready within {HANDOVER_MS_MAX} ms")
+}
+
+/// How a process that is not ready has ended; one that is late is ended.
+fn ended(child: &mut Child, is_late: bool) -> String {
     if is_late && let Err(error) = child.kill() {
         tracing::warn!(%error, "a server that is not ready cannot be stopped");
     }
     match child.wait() {
-        _ if is_late => Err(format!("was not ready within {HANDOVER_MS_MAX} ms")),
-        Ok(status) => Err(format!("ended with {status}")),
-        Err(error) => Err(format!("is gone: {error}")),
+        _ if is_late => late(),
+        Ok(status) => format!("ended with {status}"),
+        Err(error) => format!("is gone: {error}"),
     }
 }
 
@@ -138,26 +165,6 @@ impl Wire {
         if self.ask.try_send(()).is_err() {
             return Err(io::Error::other("it is asked already"));
         }
-        let mut sockets = Vec::new();
-        loop {
-            let mut text = [0; 64];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let into = &mut [IoSliceMut::new(&mut text)];
-            let received = match recvmsg(&self.end, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Err(Errno::INTR) => continue,
-                received => received?,
-            };
-            let socket = ancillary.drain().find_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
-                _ => None,
-            });
-            let name = text.get(..received.bytes).unwrap_or_default();
-            match socket {
-                Some(socket) => sockets.push((String::from_utf8_lossy(name).into_owned(), socket)),
-                None if name == SHARED_LAST => return Ok(sockets),
-                None => return Err(io::ErrorKind::UnexpectedEof.into()),
-            }
-        }
+        receive(&self.end)
     }
 }

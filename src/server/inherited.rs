@@ -61,6 +61,17 @@ impl Inherited {
         Ok(Self { has_former: ready.is_some(), sockets, ready })
     }
 
+    /// What a former server has given by itself, and where it is told that it may go.
+    pub(super) const fn given(sockets: Vec<(String, OwnedFd)>, ready: UnixStream) -> Self {
+        Self { sockets, ready: Some(ready), has_former: true }
+    }
+
+    /// What the listeners are called.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.sockets.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// For how long what the former server still has is waited for.
     pub(super) const fn patience(&self) -> Duration {
         Duration::from_millis(if self.has_former { HANDOVER_MS_MAX } else { 0 })

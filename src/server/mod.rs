@@ -21,10 +21,13 @@ mod memory;
 mod parties;
 mod places;
 mod plan;
+mod relisten;
 mod reload;
+mod rounds;
 mod shard_thread;
 mod signals;
 mod storing;
+mod successor;
 mod tabling;
 mod taking;
 #[cfg(test)]
@@ -37,7 +40,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
@@ -56,9 +58,13 @@ pub use handover::INHERIT;
 pub use handover::READY;
 pub use inherited::Inherited;
 pub use reload::Reloaded;
+pub use rounds::Rounds;
 pub use signals::Signal;
 pub use signals::Signals;
 pub use storing::DISK_FAILED_CODE;
+pub use successor::SuccessionError;
+pub use successor::Successor;
+pub use successor::Successors;
 pub use tabling::TablesChecked;
 
 use crate::admin::Board;
@@ -71,15 +77,16 @@ use crate::conn;
 use crate::conn::Doorbell;
 use crate::conn::Left;
 use crate::conn::Links;
-use crate::conn::ListenerOptions;
 use crate::conn::Pace;
 use crate::conn::Party;
+use crate::conn::Relistening;
 use crate::conn::Tls;
 use crate::conn::Told;
 use crate::conn::World;
 use crate::conn::weave;
 use crate::dialect::hook::Hooks;
 use crate::event::ShardId;
+use crate::limits::RELISTEN_MAX;
 use crate::limits::SETTINGS_RENEWALS_MAX;
 use crate::limits::TLS_RENEWALS_MAX;
 use crate::position::epoch_with_durable;
@@ -105,6 +112,7 @@ use storing::Storing;
 use tabling::Declared;
 use tabling::Tabling;
 use tls::Certificates;
+use tls::Ordering;
 use tls::Watching;
 
 /// A server that runs. Dropping it leaves it running: say `stop`, then `join`.
@@ -118,6 +126,8 @@ pub struct Running {
     keeping: Option<Keeping>,
     /// Looks whether certificates have changed, if there are any.
     watching: Option<Watching>,
+    /// Orders certificates, if any are to be ordered.
+    ordering: Option<Ordering>,
     /// What it runs with.
     config: Config,
     /// Where each shard is told of settings that are read anew.
@@ -128,7 +138,7 @@ pub struct Running {
     tabling: Option<Tabling>,
     /// Answers hooks, if any are asked.
     hooking: Option<Hooking>,
-    /// Where each shard is asked for copies of its listeners.
+    /// Where each shard is asked for copies of its listeners, and told which it has.
     wires: Vec<Wire>,
 }
 
@@ -162,6 +172,7 @@ impl Running {
     /// Waits until it has stopped; says how many connections had to be cut off.
     #[must_use]
     pub fn join(self) -> usize {
+        drop(self.ordering);
         drop(self.watching);
         let left = self
             .threads
@@ -343,8 +354,9 @@ where
         return Err(error);
     }
     drop(reserved);
-    let watching = certificates.map(|some| Watching::start(some, clock, renew));
+    let watching = certificates.map(|some| Watching::start(some, (&board, clock), renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
+    let ordering = Ordering::start(config, watching.as_ref(), (&board, clock))?;
     board.set_ready(true);
     inherited.borrow_mut().release_former();
     tell(&plan, &places);
@@ -357,6 +369,7 @@ where
         threads,
         keeping,
         watching,
+        ordering,
         storing,
         tabling,
         hooking,
@@ -430,23 +443,24 @@ impl Starting {
             let (end, wire) =
                 socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                     .map_err(|error| StartError::Descriptors(error.into()))?;
-            starting.wires.push(Wire { ask, end });
+            let (relisten, relistened) = flume::bounded(RELISTEN_MAX);
+            starting.wires.push(Wire { ask, end, relisten });
             let (go, step) = flume::bounded(1);
             let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
             let job = Job {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
                 has_own_table: plan.has_own_tables,
-                options: ListenerOptions {
-                    send_buffer_bytes: usize::try_from(config.send_buffer_bytes)
-                        .unwrap_or(usize::MAX),
-                    peer_timeout: Duration::from_secs(config.peer_timeout_s),
-                },
+                options: places::listener_options(config),
                 pace: Pace { drain_timeout_ms: config.drain_timeout_s.saturating_mul(1000) },
                 clock,
                 links,
                 tls,
-                told: Told { settings: renewed, share: conn::Share { asked, wire } },
+                told: Told {
+                    settings: renewed,
+                    share: conn::Share { asked, wire },
+                    relistening: Relistening::new(relistened),
+                },
                 inherited,
                 proxies: Arc::clone(&plan.settings.access.proxies.trusted),
                 desk: desk(id),

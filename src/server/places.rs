@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::error::StartError;
 use super::error::Written;
@@ -12,6 +13,7 @@ use super::tls;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Problem;
+use crate::conn::Entry;
 use crate::conn::Listener;
 use crate::conn::ListenerOptions;
 use crate::shard::Port;
@@ -21,6 +23,8 @@ use crate::shard::Port;
 pub(super) struct Place {
     pub(super) port: Port,
     pub(super) address: SocketAddr,
+    /// The same as it is configured, where any port may do.
+    pub(super) configured: SocketAddr,
     /// It speaks TLS.
     pub(super) is_secured: bool,
     /// A proxy says first for whom a connection is.
@@ -55,9 +59,24 @@ pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
         let takes_header = config.proxy_listeners.iter().any(|listener| **listener == *key);
         let written = Written { origin: config.places.of(&key), key };
         let is_inherited = false;
-        places.push(Place { port, address, is_secured, takes_header, is_inherited, written });
+        let configured = address;
+        places.push(Place {
+            port,
+            address,
+            configured,
+            is_secured,
+            takes_header,
+            is_inherited,
+            written,
+        });
     }
     Ok(places)
+}
+
+/// What connections have in common.
+pub(super) fn listener_options(config: &Config) -> ListenerOptions {
+    let send_buffer_bytes = usize::try_from(config.send_buffer_bytes).unwrap_or(usize::MAX);
+    ListenerOptions { send_buffer_bytes, peer_timeout: Duration::from_secs(config.peer_timeout_s) }
 }
 
 impl Place {
@@ -76,11 +95,17 @@ impl Place {
         Ok(held)
     }
 
+    /// What a core is told of it.
+    pub(super) const fn entry(&self) -> Entry {
+        let Self { port, address, is_secured, takes_header, .. } = *self;
+        Entry { port, address, is_secured, takes_header }
+    }
+
     pub(super) fn open(&self, options: ListenerOptions) -> Result<Listener, StartError> {
         Listener::open(self.address, options).map_err(|error| self.error(error))
     }
 
-    fn error(&self, error: std::io::Error) -> StartError {
+    pub(super) fn error(&self, error: std::io::Error) -> StartError {
         StartError::address(&self.written, self.address, error)
     }
 }

@@ -13,7 +13,10 @@ use super::hooking;
 use super::keys;
 use super::places;
 use super::plan::Plan;
+use super::relisten::Opened;
 use super::tls::Certificates;
+use super::tls::Ordering;
+use super::tls::ordered;
 use crate::clock::Clock;
 use crate::config::Change;
 use crate::config::Config;
@@ -61,15 +64,25 @@ impl Running {
     /// If a server could not start with it: then nothing has changed.
     pub fn reload(&mut self, config: &Config) -> Result<Reloaded, StartError> {
         let (plan, certificates) = checked(config)?;
-        // With or without TLS is how cores began.
+        // With or without TLS, or what comes before a connection, is how cores began.
+        let is_other_tls = config.tls.is_on() != self.config.tls.is_on();
+        let is_other = config.has_handshakes() != self.config.has_handshakes();
         let stays = |change: &Change| {
-            change.key.starts_with("tls.") && config.tls.is_on() != self.config.tls.is_on()
+            let key = &*change.key;
+            let is_listener =
+                key == "listen" || key == "proxy_listeners" || key.ends_with(".listen");
+            is_other_tls && key.starts_with("tls.") || (is_other_tls || is_other) && is_listener
         };
         let (taken, at_restart): (Vec<Change>, Vec<Change>) = self
             .config
             .changes(config)
             .into_iter()
             .partition(|change| change.when == When::Reload && !stays(change));
+        // Opened before anything is changed: what cannot be listened on changes nothing.
+        let opened = match is_other_tls || is_other {
+            true => None,
+            false => Some(self.open_added(config)?),
+        };
         if let (Some(watching), Some(certificates)) = (&self.watching, certificates) {
             watching.renew(certificates);
         }
@@ -84,8 +97,25 @@ impl Running {
                 tracing::error!(shard, "a core has not taken the settings that were read anew");
             }
         }
+        if let Some(places) = opened.map(Opened::settle) {
+            self.places = places;
+        }
+        self.order(config)?;
         // What waits for a restart is still to be named the next time.
         self.config.take(config, &taken);
         Ok(Reloaded { taken, at_restart })
+    }
+
+    /// Has certificates ordered as a configuration says, or none; what has failed is tried again.
+    fn order(&mut self, config: &Config) -> Result<(), StartError> {
+        match (ordered(config)?, &self.ordering) {
+            (Some(settings), Some(ordering)) => ordering.renew(settings),
+            (Some(_), None) => {
+                let watching = self.watching.as_ref();
+                self.ordering = Ordering::start(config, watching, (&self.board, Clock::start()))?;
+            }
+            (None, _) => self.ordering = None,
+        }
+        Ok(())
     }
 }

@@ -71,13 +71,22 @@ pub struct Listeners {
     /// Where `https` is spoken, and for how long browsers are told to speak nothing else.
     https_port: u16,
     hsts_s: u32,
+    /// An authority is answered that looks there whether a name is ours.
+    is_checked: bool,
 }
 
 impl Listeners {
     /// Listeners that are all bound to one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self { shared: address, own: Vec::new(), encrypted: Vec::new(), https_port: 443, hsts_s: 0 }
+        Self {
+            shared: address,
+            own: Vec::new(),
+            encrypted: Vec::new(),
+            https_port: 443,
+            hsts_s: 0,
+            is_checked: false,
+        }
     }
 
     /// The listeners, with one of them bound to another address.
@@ -105,6 +114,17 @@ impl Listeners {
     pub fn https(mut self, port: u16, hsts_s: u32) -> Self {
         (self.https_port, self.hsts_s) = (port, hsts_s);
         self
+    }
+
+    /// An authority looks, where requests in the clear are sent elsewhere, whether a name is ours.
+    #[must_use]
+    pub const fn checked(mut self, is_checked: bool) -> Self {
+        self.is_checked = is_checked;
+        self
+    }
+
+    pub(super) const fn is_checked(&self) -> bool {
+        self.is_checked
     }
 
     pub(super) const fn https_port(&self) -> u16 {

@@ -141,6 +141,7 @@ pub use passed_on::Proxies;
 pub use peer::Peer;
 pub use returns::Elsewhere;
 pub use returns::Returns;
+pub use session::CHALLENGE_PATH;
 pub use session::Response;
 pub use settings::Bounds;
 pub use settings::Durable;

@@ -169,6 +169,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "dialects",
                 "keys",
+                "keys_acme",
                 "keys_auth",
                 "keys_hooks",
                 "keys_cache",
@@ -187,6 +188,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
             &[
                 "board",
                 "cache_figures",
+                "certificates",
                 "jwks",
                 "jwks::*",
                 "lines",

@@ -34,12 +34,12 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "outbound", "admin", "store", "backend", "webhook", "ingest", "client"],
+    &["conn", "outbound", "admin", "store", "backend", "webhook", "acme", "ingest", "client"],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 13] = [
+const STEPS: [(&str, &str, &str); 15] = [
     (
         "dialect",
         "batch",
@@ -56,6 +56,8 @@ const STEPS: [(&str, &str, &str); 13] = [
     ("webhook", "conn", "whoever answers hooks is a party of the mesh, and hears by its lanes"),
     ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
     ("admin", "outbound", "key sets are fetched so, too"),
+    ("admin", "acme", "the page of figures has those of whoever orders certificates"),
+    ("acme", "outbound", "an authority is asked so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("admin", "webhook", "and those of whoever answers hooks"),
     ("cli", "server", "`fanwire serve` starts one"),

@@ -15,3 +15,5 @@ mod pages;
 mod secure;
 mod serve;
 mod start_errors;
+mod supervised;
+mod words;

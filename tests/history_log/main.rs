@@ -23,6 +23,7 @@ use fanwire::event::Meta;
 use fanwire::event::Op;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
+use fanwire::event::TraceContext;
 use fanwire::history::log::Before;
 use fanwire::history::log::Disk;
 use fanwire::history::log::Folder;
@@ -71,9 +72,15 @@ fn random_meta(random: &mut Random) -> Option<Arc<Meta>> {
             qos: random.below(3) as u8,
             is_retained: random.one_in(2),
             expiry_s: random.one_in(2).then(|| random.next() as u32),
+            trace: random.one_in(2).then(|| random_trace(random)),
             properties: (0..random.below(40)).map(|_| random.next() as u8).collect(),
         })
     })
+}
+
+fn random_trace(random: &mut Random) -> TraceContext {
+    let text = format!("00-{:032x}-{:016x}-01", random.next() | 1, random.next() | 1);
+    TraceContext::parse(text.as_bytes()).unwrap()
 }
 
 /// Every record of a folder, in the order in which it lies there.
@@ -123,6 +130,7 @@ fn what_is_written_comes_back_byte_for_byte() {
         qos: 2,
         is_retained: true,
         expiry_s: Some(60),
+        trace: None,
         properties: (*b"\x03\x00\x04text").into(),
     }));
     let first =

@@ -14,7 +14,7 @@ use crate::socket::Client;
 use crate::socket::Heard;
 use crate::socket::ask;
 
-const SECRET: &str = "the operator's own secret, thirty-two bytes or more";
+pub(crate) const SECRET: &str = "the operator's own secret, thirty-two bytes or more";
 
 /// A server whose admin secret is set.
 fn scene(text: &str) -> Scene {
@@ -35,7 +35,7 @@ fn get(address: SocketAddr, path: &str) -> Value {
     body
 }
 
-fn post(address: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn post(address: SocketAddr, path: &str, body: &Value) -> (u16, Value) {
     admin(address, &format!("POST /v1/admin/{path}"), &body.to_string())
 }
 
@@ -62,7 +62,7 @@ fn open(address: SocketAddr, topics: &str) -> Client {
 }
 
 /// The name of the one connection that subscribes to this.
-fn name_of(address: SocketAddr, topic: &str) -> String {
+pub(crate) fn name_of(address: SocketAddr, topic: &str) -> String {
     let rows = pages(address, "connections", 500);
     let mut found = rows.iter().filter(|row| row["topics"] == json!([topic]));
     let name = found.next().unwrap_or_else(|| panic!("{rows:?}"))["connection"].as_str().unwrap();

@@ -99,7 +99,9 @@ fn what_is_refused_is_counted_by_its_reason() {
 
 /// A server on whose page every figure stands.
 fn scene_with_everything() -> Scene {
-    let scene = Scene::new("data_dir = '@'\n[[history.durable]]\ntopics = ['kept/**']\n");
+    let scene = Scene::new(
+        "data_dir = '@'\ntls.self_signed = ['localhost']\ntls.plain_listeners = ['listen']\n[[history.durable]]\ntopics = ['kept/**']\n",
+    );
     let mut client = Client::open(scene.address(), "/v1/ws", "").unwrap();
     client.hear();
     until(&scene, "a dialect and the store", |page| {

@@ -64,3 +64,29 @@ fn every_command_of_the_guide_does_what_it_says() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
+
+/// Commands that the page names within its sentences and tables.
+fn named(page: &str) -> Vec<Vec<String>> {
+    let outside: String = page
+        .split("\n```")
+        .enumerate()
+        .filter_map(|(place, part)| place.is_multiple_of(2).then_some(part))
+        .collect();
+    let quoted = outside.split('`').enumerate().filter(|(place, _)| !place.is_multiple_of(2));
+    let own = quoted.filter_map(|(_, text)| text.strip_prefix("fanwire "));
+    own.map(|text| text.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn every_command_that_a_sentence_names_exists_as_it_is_written() {
+    let page = fs::read_to_string(file("docs/OPERATING.md")).unwrap();
+    let commands = named(&page);
+    assert!(commands.len() >= 12, "the page was not understood: {commands:?}");
+    for command in commands {
+        // Which is told after all that stands before it was understood.
+        let mut fanwire = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+        let output = fanwire.args(&command).arg("--help").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{command:?}: {said}");
+    }
+}

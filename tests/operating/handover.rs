@@ -4,6 +4,8 @@ use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
+use std::process::Child;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -117,6 +119,62 @@ fn the_data_folder_passes_on_with_everything_in_it() {
     }
     drop(client);
     end(&mut process, successor);
+}
+
+#[test]
+fn a_server_that_is_started_to_take_over_does_so_without_refusing_anybody() {
+    let mut process = Process::start("over", "peat.listen = '127.0.0.1:0'\n", &[]);
+    let address: SocketAddr = process.address.parse().unwrap();
+    let mut client = Client::open(address, "/v1/ws", "").unwrap();
+    client.hear();
+    let is_over = AtomicBool::new(false);
+    let mut next = std::thread::scope(|scope| {
+        let storm = || {
+            while !is_over.load(Ordering::Relaxed) {
+                ask_once(address).unwrap_or_else(|how| panic!("{how}"));
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(storm)).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+        let command = command.args(["serve", "--upgrade", "--listen", &process.address]);
+        let next = command.arg("--config").arg(process.folder.join("fanwire.toml")).spawn();
+        let next = Ended(next.unwrap());
+        assert!(process.wait().success(), "the former one has ended");
+        (0..50).for_each(|_| ask_once(address).unwrap());
+        is_over.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        next
+    });
+    assert_eq!(client.hear()["type"], "reconnect", "who was connected is told to come back");
+    kill_process(Pid::from_child(&next.0), Signal::TERM).unwrap();
+    assert!(next.0.wait().unwrap().success());
+    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+}
+
+/// A process that is ended with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn nobody_is_taken_over_from_who_is_not_there() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
+    let output =
+        command.args(["serve", "--upgrade", "--listen", &free.to_string()]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("no server of this user runs with `listen` = \"{free}\"")),
+        "{said}"
+    );
 }
 
 #[test]

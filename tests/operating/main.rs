@@ -11,3 +11,4 @@ mod figures;
 mod guide;
 mod handover;
 mod scene;
+mod verdicts;

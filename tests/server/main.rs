@@ -4,11 +4,13 @@
 
 #![cfg(test)]
 
+mod changes;
 mod drain;
 #[path = "../support/issuer.rs"]
 mod issuer;
 mod listeners;
 mod proxies;
+mod relisten;
 mod reload;
 #[path = "../support/secure.rs"]
 mod secure;

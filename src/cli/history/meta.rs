@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::event::Meta;
+use crate::event::TraceContext;
 use crate::limits::META_BYTES_MAX;
 
 /// As it stands in a line; what is left out is nothing.
@@ -24,6 +25,8 @@ pub(super) struct MetaLine {
     retained: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expiry_s: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     properties: String,
 }
@@ -33,6 +36,7 @@ pub(super) struct MetaLine {
 pub(super) enum MetaFault {
     Publisher(String),
     QoS(u8),
+    Trace(String),
     Properties,
 }
 
@@ -43,6 +47,9 @@ impl fmt::Display for MetaFault {
                 write!(f, "meta.publisher is {said:?}; it is a number of 64 bits in hexadecimal")
             }
             Self::QoS(said) => write!(f, "meta.qos is {said}; it may be 0, 1 or 2"),
+            Self::Trace(said) => {
+                write!(f, "meta.traceparent is {said:?}, which is none (W3C Trace Context)")
+            }
             Self::Properties => {
                 write!(f, "meta.properties must be Base64 of at most {META_BYTES_MAX} bytes")
             }
@@ -52,18 +59,19 @@ impl fmt::Display for MetaFault {
 
 impl MetaLine {
     pub(super) fn of(meta: &Meta) -> Self {
-        let Meta { publisher, qos, is_retained, expiry_s, ref properties } = *meta;
+        let Meta { publisher, qos, is_retained, expiry_s, trace, ref properties } = *meta;
         Self {
             publisher: (publisher != 0).then(|| format!("{publisher:x}")),
             qos,
             retained: is_retained,
             expiry_s,
+            traceparent: trace.map(|trace| trace.to_text()),
             properties: STANDARD.encode(properties),
         }
     }
 
     pub(super) fn read(self) -> Result<Meta, MetaFault> {
-        let Self { publisher, qos, retained, expiry_s, properties } = self;
+        let Self { publisher, qos, retained, expiry_s, traceparent, properties } = self;
         let number = |text: &str| u64::from_str_radix(text, 16).ok();
         let publisher = match publisher {
             None => 0,
@@ -72,10 +80,17 @@ impl MetaLine {
         if qos > 2 {
             return Err(MetaFault::QoS(qos));
         }
+        let trace = match traceparent {
+            None => None,
+            Some(text) => {
+                let trace = TraceContext::parse(text.as_bytes());
+                Some(trace.ok_or(MetaFault::Trace(text))?)
+            }
+        };
         let properties = STANDARD.decode(properties).ok();
         let properties = properties.filter(|bytes| bytes.len() <= META_BYTES_MAX);
         let properties = properties.ok_or(MetaFault::Properties)?.into();
-        Ok(Meta { publisher, qos, is_retained: retained, expiry_s, properties })
+        Ok(Meta { publisher, qos, is_retained: retained, expiry_s, trace, properties })
     }
 }
 
@@ -90,12 +105,13 @@ mod tests {
             qos: 2,
             is_retained: true,
             expiry_s: Some(60),
+            trace: TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             properties: (*b"\x03\x00\xff").into(),
         };
         let text = serde_json::to_string(&MetaLine::of(&full)).unwrap();
         assert_eq!(
             text,
-            r#"{"publisher":"ffffffffffffffff","qos":2,"retained":true,"expiry_s":60,"properties":"AwD/"}"#
+            r#"{"publisher":"ffffffffffffffff","qos":2,"retained":true,"expiry_s":60,"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","properties":"AwD/"}"#
         );
         for meta in [full, Meta::default()] {
             let text = serde_json::to_string(&MetaLine::of(&meta)).unwrap();
@@ -105,6 +121,7 @@ mod tests {
         for (text, wanted) in [
             (r#"{"publisher":"x"}"#, MetaFault::Publisher("x".to_owned())),
             (r#"{"qos":3}"#, MetaFault::QoS(3)),
+            (r#"{"traceparent":"00-x"}"#, MetaFault::Trace("00-x".to_owned())),
             (r#"{"properties":"?"}"#, MetaFault::Properties),
         ] {
             let line: MetaLine = serde_json::from_str(text).unwrap();

@@ -10,8 +10,10 @@ use rustix::io::Errno;
 use super::Core;
 use crate::clock::Now;
 use crate::conn::listener::Accepted;
+use crate::conn::relisten::Settled;
 use crate::conn::world::World;
 use crate::limits::ACCEPTS_PER_TURN_MAX;
+use crate::limits::BACKLOG;
 use crate::limits::SHORTAGE_TOLD_MS;
 use crate::limits::TICK_MS;
 
@@ -60,6 +62,40 @@ impl<W: World> Core<W> {
             }
         }
         true
+    }
+
+    /// Listens where it is told from now on. Whoever waits where it no longer does is accepted first.
+    pub(super) fn settle(&mut self, settled: Settled, now: Now) {
+        // A core that stops has closed its listeners, and opens none.
+        if self.stopping.is_some() {
+            return;
+        }
+        for index in 0..self.listeners.len() {
+            if self.listeners.get(index).is_some_and(|open| settled.lacks(open)) {
+                self.accept_waiting(index, now);
+            }
+        }
+        let former = std::mem::take(&mut self.listeners);
+        for open in &former {
+            // One that was just opened is not watched yet, and one that goes is no longer.
+            self.poll.remove(open.listener.as_fd());
+        }
+        self.listeners = settled.apply(former);
+        for (index, open) in (0..).zip(&self.listeners) {
+            if let Err(error) = self.poll.add_listener(open.listener.as_fd(), index) {
+                tracing::error!(port = open.port.name(), %error, "cannot watch a listener: nobody is accepted there");
+            }
+        }
+        // As if it had rested: who waits by now is not told again.
+        self.listen_again(now);
+    }
+
+    /// Accepts who waits at one of the listeners, as many as its queue holds.
+    pub(super) fn accept_waiting(&mut self, index: usize, now: Now) {
+        let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
+        while turns > 0 && self.accept(index, now) {
+            turns -= 1;
+        }
     }
 
     pub(super) fn rest(&mut self, error: Errno, now: Now) {

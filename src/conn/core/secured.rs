@@ -9,10 +9,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::Core;
-use super::Open;
 use super::Remains;
 use super::entering::Listening;
 use crate::clock::Now;
+use crate::conn::relisten::Open;
 use crate::conn::tls::Fault;
 use crate::conn::tls::Handshake;
 use crate::conn::tls::Outcome;
@@ -73,7 +73,7 @@ impl<W: World> Core<W> {
         match self.handshakes.step(&mut self.buffer, now.mono_ms) {
             None => return false,
             Some(None) => {}
-            Some(Some(Outcome::Failed(socket))) => {
+            Some(Some(Outcome::Over(socket))) => {
                 self.lingering.add(
                     Remains { socket, rest: Vec::new() },
                     &mut self.buffer,

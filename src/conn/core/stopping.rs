@@ -8,8 +8,6 @@ use std::sync::atomic::Ordering;
 use super::Core;
 use crate::clock::Now;
 use crate::conn::world::World;
-use crate::limits::ACCEPTS_PER_TURN_MAX;
-use crate::limits::BACKLOG;
 
 /// A core that was asked to stop.
 #[derive(Debug)]
@@ -24,10 +22,7 @@ impl<W: World> Core<W> {
         if self.stopping.is_none() && self.links.doorbell.stop_wanted() {
             // Who was connected already is told properly; closing the listener would reset them.
             for index in 0..self.listeners.len() {
-                let mut turns = BACKLOG as usize / ACCEPTS_PER_TURN_MAX;
-                while turns > 0 && self.accept(index, now) {
-                    turns -= 1;
-                }
+                self.accept_waiting(index, now);
             }
             self.finish_handshakes(now);
             self.listeners.clear();

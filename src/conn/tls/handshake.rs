@@ -68,12 +68,17 @@ pub(in crate::conn) enum Step {
     Waits,
     /// It is done; what the client has sent behind it waits to be opened.
     Done,
+    /// It is done, and was all there was to it: an authority has looked at what it is shown.
+    Over,
     /// It has failed. The last words, if any, have been sent.
     Failed(Box<str>),
 }
 
 /// What HTTP in the clear is answered on a port for TLS.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\nConnection: close\r\n\r\nThis port speaks TLS: ask it by https:// or wss://.\n";
+
+/// The protocol, as an authority names it.
+const CHECK: &[u8] = b"acme-tls/1";
 
 /// The first byte of a record with a handshake's message in it (RFC 8446 section 5.1).
 const HANDSHAKE_RECORD: u8 = 22;
@@ -147,7 +152,9 @@ impl Handshake {
             }
         };
         self.flush();
-        if is_done {
+        if is_done && self.is_check() {
+            Step::Over
+        } else if is_done {
             Step::Done
         } else if self.has_ended {
             Step::Failed("the client left".into())
@@ -156,6 +163,11 @@ impl Handshake {
         } else {
             Step::Waits
         }
+    }
+
+    /// Whether the client speaks the protocol in which nothing is said behind the handshake (RFC 8737 section 3).
+    fn is_check(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.alpn_protocol() == Some(CHECK))
     }
 
     /// What the client has shown of itself, if it has and that can be read.

@@ -42,8 +42,8 @@ struct HandshakeSlot {
 #[derive(Debug)]
 pub(in crate::conn) enum Outcome {
     Done(Box<Handshake>),
-    /// Its socket, for what was said last to be read.
-    Failed(OwnedFd),
+    /// It has failed, or there is nothing behind it: its socket, for what was said last to be read.
+    Over(OwnedFd),
 }
 
 impl Handshakes {
@@ -115,10 +115,14 @@ impl Handshakes {
                 self.done += 1;
                 Some(self.take(index).map(Outcome::Done))
             }
+            Step::Over => {
+                self.done += 1;
+                Some(self.take(index).map(|handshake| Outcome::Over(handshake.socket)))
+            }
             Step::Failed(reason) => {
                 tracing::debug!(peer = %handshake.peer, %reason, "a handshake has failed");
                 self.failed += 1;
-                Some(self.take(index).map(|handshake| Outcome::Failed(handshake.socket)))
+                Some(self.take(index).map(|handshake| Outcome::Over(handshake.socket)))
             }
         }
     }
@@ -253,7 +257,7 @@ mod tests {
                 // One record of 16 KiB that never ends: a handshake that is not done may not hold as much.
                 client.write_all(&[1; 16 * 1024]).unwrap();
                 all.ready.push_back(0);
-                assert!(matches!(all.step(&mut scratch, 0), Some(Some(Outcome::Failed(_)))));
+                assert!(matches!(all.step(&mut scratch, 0), Some(Some(Outcome::Over(_)))));
             }
         }
         assert_eq!(all.count(), 0);

@@ -11,6 +11,7 @@ use crate::dialect::View;
 use crate::event::Event;
 use crate::event::Op;
 use crate::event::Payload;
+use crate::event::TRACEPARENT;
 use crate::event::Text;
 use crate::event::opaque;
 use crate::wire::mqtt::Property;
@@ -44,7 +45,7 @@ pub(super) fn head_v4(heading: &Heading<'_>, out: &mut Vec<u8>) {
 
 pub(super) fn head_v5(heading: &Heading<'_>, out: &mut Vec<u8>) {
     let mut properties = Vec::new();
-    match heading.event.meta.as_deref() {
+    match heading.event.meta.as_deref().filter(|meta| meta.is_of_dialect()) {
         Some(meta) => {
             properties.extend_from_slice(&meta.properties);
             //= mqtt-v5.0#3.3.2.3.3
@@ -64,13 +65,16 @@ pub(super) fn head_v5(heading: &Heading<'_>, out: &mut Vec<u8>) {
     head(heading, Version::V5, &properties, out);
 }
 
-/// What other dialects say of an event, as user properties: what it is about, and that it is gone.
+/// What other dialects say of an event, as user properties: what it is about, that it is gone, and which request it belongs to.
 fn put_words(event: &Event, properties: &mut Vec<u8>) {
     if !event.key.is_empty() {
         Property::User("key", &event.key).put(properties);
     }
     if !matches!(event.op, Op::Upsert | Op::Create | Op::Event) {
         Property::User("op", event.op.name()).put(properties);
+    }
+    if let Some(trace) = event.trace() {
+        Property::User(TRACEPARENT, &trace.to_text()).put(properties);
     }
 }
 

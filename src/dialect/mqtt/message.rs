@@ -12,6 +12,8 @@ use crate::event::Draft;
 use crate::event::Fields;
 use crate::event::Meta;
 use crate::event::Op;
+use crate::event::TRACEPARENT;
+use crate::event::TraceContext;
 use crate::event::opaque;
 use crate::limits::MQTT_PROPERTIES_BYTES_MAX;
 use crate::wire::mqtt::Properties;
@@ -104,6 +106,15 @@ impl<'a> Message<'a> {
         Ok(Draft { topic, key, op, payload, fields, ack, meta: Some(Arc::new(meta)) })
     }
 
+    /// Which request of its publisher's it belongs to, as a user property says. Names of those may stand several times; this one says nothing then.
+    fn trace(&self) -> Option<TraceContext> {
+        let named = self.properties.iter().filter_map(|property| match property {
+            Property::User(TRACEPARENT, text) => Some(text.as_bytes()),
+            _ => None,
+        });
+        TraceContext::parse_only(named)
+    }
+
     fn meta(&self) -> Meta {
         let mut properties = Vec::new();
         for property in self.properties.iter() {
@@ -121,6 +132,7 @@ impl<'a> Message<'a> {
             qos: self.qos as u8,
             is_retained: self.is_retained,
             expiry_s: self.properties.number(PropertyId::MessageExpiry),
+            trace: self.trace(),
             properties: properties.into(),
         }
     }

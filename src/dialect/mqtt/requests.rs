@@ -313,7 +313,7 @@ fn tell(asking: &Asking, text: Box<[u8]>, context: &Context<'_>) -> Option<Step>
     //# QoS 1 for request, response, notification by default (configurable 0..2); **retain flag always false**.
     let qos = at_most(QoS::ExactlyOnce, context) as u8;
     let properties = properties.into();
-    let meta = Meta { publisher: 0, qos, is_retained: false, expiry_s: None, properties };
+    let meta = Meta { qos, properties, ..Meta::default() };
     Some(Step::Tell(Box::new(Draft {
         topic,
         key: Arc::from(""),

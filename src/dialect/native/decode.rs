@@ -21,6 +21,7 @@ use super::options::missing;
 use super::options::optional;
 use super::options::parse_since;
 use super::options::slow;
+use super::options::trace;
 use super::playback::PlaybackOptions;
 use super::playback::seek;
 use crate::dialect::Change;
@@ -34,9 +35,12 @@ use crate::dialect::json::Word;
 use crate::event::Ack;
 use crate::event::Draft;
 use crate::event::Fields;
+use crate::event::Meta;
 use crate::event::Op;
+use crate::event::TRACEPARENT;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::event::TraceContext;
 use crate::event::fields::check_depth;
 use crate::limits::ID_BYTES_MAX;
 use crate::limits::KEY_BYTES_MAX;
@@ -107,6 +111,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         max_rate: members.take("max_rate").map(max_rate).transpose()?,
         fields: members.take("fields").map(fields).transpose()?,
         leave: members.take("leave").map(leave).transpose()?.unwrap_or_default(),
+        trace: members.take("trace").map(trace).transpose()?.unwrap_or_default(),
         delivery: Delivery::default(),
         told_in: None,
         forced: Forced::default(),
@@ -130,6 +135,11 @@ fn update(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         leave: members
             .take("leave")
             .map(|raw| optional(raw, leave))
+            .transpose()?
+            .map(Option::unwrap_or_default),
+        trace: members
+            .take("trace")
+            .map(|raw| optional(raw, trace))
             .transpose()?
             .map(Option::unwrap_or_default),
     };
@@ -193,8 +203,16 @@ fn draft(members: &mut Members<'_>) -> Result<Draft, Refusal> {
             })?
         }
     };
-    let (key, fields) = (Arc::from(key), Fields::default());
-    Ok(Draft { topic, key, op, payload, fields, ack, meta: None })
+    let trace = match members.take(TRACEPARENT) {
+        None => None,
+        // One that is none says nothing, as the standard has it; but it is a text.
+        Some(raw) => {
+            let Word(text) = read(raw, TRACEPARENT, "a string")?;
+            TraceContext::parse(text.as_bytes())
+        }
+    };
+    let (key, fields, meta) = (Arc::from(key), Fields::default(), Meta::of_trace(trace));
+    Ok(Draft { topic, key, op, payload, fields, ack, meta })
 }
 
 fn payload(raw: &RawValue) -> Result<Bytes, Refusal> {

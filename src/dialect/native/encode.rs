@@ -4,6 +4,7 @@
 
 use crate::clock::Now;
 use crate::dialect::Form;
+use crate::dialect::Heading;
 use crate::dialect::Outcome;
 use crate::dialect::Placed;
 use crate::dialect::Refusal;
@@ -44,14 +45,31 @@ pub(super) fn encode(event: &Event, payload: Payload<'_>, _view: &View, text: &m
     text.bytes.push(b'}');
 }
 
-/// `{"type":"event","subs":[…],`: what names the subscriptions.
-pub(super) fn event_head(form: Form, subs: Subs<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(match form {
+/// `{"type":"event","subs":[…],`: what names the subscriptions, and what they ask for besides.
+pub(super) fn event_head(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(match heading.form {
         Form::Single => br#"{"type":"event","subs":["#,
         Form::InBatch => br#"{"subs":["#,
     });
-    ids(subs, out);
+    ids(heading.subs, out);
     out.extend_from_slice(b"],");
+    put_trace(heading, out);
+}
+
+/// The same over SSE, where nothing is named.
+pub(super) fn event_head_sse(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    put_trace(heading, out);
+}
+
+/// `"traceparent":…,` if it is known and one of the subscriptions asks for it.
+fn put_trace(heading: &Heading<'_>, out: &mut Vec<u8>) {
+    let Some(trace) = heading.event.trace() else { return };
+    if heading.subs.want_trace() {
+        out.extend_from_slice(br#""traceparent":""#);
+        trace.put_into(out);
+        out.extend_from_slice(br#"","#);
+    }
 }
 
 /// The first words.
@@ -292,6 +310,7 @@ mod tests {
     use super::*;
     use crate::dialect::RefusalCode;
     use crate::dialect::Subscription;
+    use crate::dialect::Told;
     use crate::event::Fields;
     use crate::event::HomeId;
     use crate::event::Op;
@@ -318,13 +337,18 @@ mod tests {
             before: None,
             meta: None,
         };
-        let mut out = Vec::new();
         let subscription = |id: &str| {
             let topics = vec![TopicPattern::new("adsb/*").unwrap()];
             Arc::new(Subscription { id: Arc::from(id), topics, ..Subscription::default() })
         };
         let of = ["\"map\"", "\"other\"", "7"].map(subscription);
-        event_head(Form::Single, Subs { of: &of, names: None, set: 0b101 }, &mut out);
+        let subs = Subs { of: &of, names: None, set: 0b101 };
+        let view = View::default();
+        let told = Told::default();
+        let heading =
+            Heading { form: Form::Single, event: &event, view: &view, subs, body_bytes: 0, told };
+        let mut out = Vec::new();
+        event_head(&heading, &mut out);
         let mut body = Text::default();
         encode(&event, Payload::Whole(&event.payload), &View::default(), &mut body);
         out.extend_from_slice(&body.bytes);

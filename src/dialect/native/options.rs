@@ -66,13 +66,8 @@ pub fn parameter(name: &str, text: &str, subscription: &mut Subscription) -> Res
             subscription.max_rate = Some(json.map_or_else(|| max_rate_of(text), max_rate)?);
         }
         "fields" => subscription.fields = Some(json.map_or_else(|| fields_of(text), fields)?),
-        "leave" => {
-            subscription.leave = match text {
-                "true" => true,
-                "false" => false,
-                _ => return Err(bad("leave", "`leave` must be true or false")),
-            }
-        }
+        "leave" => subscription.leave = switch_of("leave", text)?,
+        "trace" => subscription.trace = switch_of("trace", text)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -104,6 +99,18 @@ pub(super) fn fields(raw: &RawValue) -> Result<Arc<Projection>, Refusal> {
 
 pub(super) fn leave(raw: &RawValue) -> Result<bool, Refusal> {
     read(raw, "leave", "true or false")
+}
+
+pub(super) fn trace(raw: &RawValue) -> Result<bool, Refusal> {
+    read(raw, "trace", "true or false")
+}
+
+fn switch_of(name: &str, text: &str) -> Result<bool, Refusal> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(bad(name, format_args!("`{name}` must be true or false"))),
+    }
 }
 
 pub(super) fn batch(raw: &RawValue) -> Result<Batch, Refusal> {

@@ -23,9 +23,12 @@ use crate::dialect::Uploaded;
 use crate::dialect::Uploading;
 use crate::event::Ack;
 use crate::event::Draft;
+use crate::event::Meta;
 use crate::event::Op;
 use crate::event::PayloadError;
+use crate::event::TRACEPARENT;
 use crate::event::TopicName;
+use crate::event::TraceContext;
 use crate::event::fields::KeyField;
 use crate::limits::KEY_BYTES_MAX;
 use crate::wire::http::Head;
@@ -48,6 +51,8 @@ struct Terms {
     key: Key,
     op: Option<Op>,
     ack: Ack,
+    /// Of all its events.
+    meta: Option<Arc<Meta>>,
     ndjson: bool,
 }
 
@@ -107,7 +112,9 @@ impl Terms {
             }
             key = Key::Given(Arc::from(given));
         }
-        Ok(Self { topic, key, op, ack, ndjson: has_lines })
+        // One that is none says nothing (W3C Trace Context section 3.2): the request is as good without it.
+        let meta = Meta::of_trace(TraceContext::parse_only(head.headers(TRACEPARENT)));
+        Ok(Self { topic, key, op, ack, meta, ndjson: has_lines })
     }
 }
 
@@ -124,7 +131,8 @@ impl Lines for Terms {
         };
         let op = self.op.unwrap_or(if key.is_empty() { Op::Event } else { Op::Upsert });
         let payload = Bytes::copy_from_slice(bytes);
-        Ok(Draft { topic: self.topic.clone(), key, op, payload, fields, ack: self.ack, meta: None })
+        let (topic, ack, meta) = (self.topic.clone(), self.ack, self.meta.clone());
+        Ok(Draft { topic, key, op, payload, fields, ack, meta })
     }
 
     fn answer(&self, uploaded: &Uploaded<'_>) -> Response {

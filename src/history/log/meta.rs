@@ -6,13 +6,16 @@ use super::bytes::Taker;
 use super::bytes::put_run;
 use super::bytes::put_varint;
 use crate::event::Meta;
+use crate::event::TRACE_BYTES;
+use crate::event::TraceContext;
 use crate::limits::META_BYTES_MAX;
 
 const QOS_BITS: u8 = 0b00_0011;
 const IS_RETAINED: u8 = 0b00_0100;
 const HAS_PUBLISHER: u8 = 0b00_1000;
 const HAS_EXPIRY: u8 = 0b01_0000;
-const ALL_BITS: u8 = QOS_BITS | IS_RETAINED | HAS_PUBLISHER | HAS_EXPIRY;
+const HAS_TRACE: u8 = 0b10_0000;
+const ALL_BITS: u8 = QOS_BITS | IS_RETAINED | HAS_PUBLISHER | HAS_EXPIRY | HAS_TRACE;
 
 /// Puts it behind its record.
 pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
@@ -21,13 +24,17 @@ pub(super) fn put_meta(out: &mut Vec<u8>, meta: &Meta) {
         meta.qos & QOS_BITS
             | flag(meta.is_retained, IS_RETAINED)
             | flag(meta.publisher != 0, HAS_PUBLISHER)
-            | flag(meta.expiry_s.is_some(), HAS_EXPIRY),
+            | flag(meta.expiry_s.is_some(), HAS_EXPIRY)
+            | flag(meta.trace.is_some(), HAS_TRACE),
     );
     if meta.publisher != 0 {
         out.extend_from_slice(&meta.publisher.to_le_bytes());
     }
     if let Some(expiry_s) = meta.expiry_s {
         put_varint(out, u64::from(expiry_s));
+    }
+    if let Some(trace) = meta.trace {
+        out.extend_from_slice(&trace.to_bytes());
     }
     put_run(out, &meta.properties);
 }
@@ -39,13 +46,14 @@ pub(super) struct MetaRef<'a> {
     qos: u8,
     is_retained: bool,
     expiry_s: Option<u32>,
+    trace: Option<TraceContext>,
     properties: &'a [u8],
 }
 
 impl MetaRef<'_> {
     pub(super) fn to_meta(self) -> Meta {
-        let Self { publisher, qos, is_retained, expiry_s, properties } = self;
-        Meta { publisher, qos, is_retained, expiry_s, properties: properties.into() }
+        let Self { publisher, qos, is_retained, expiry_s, trace, properties } = self;
+        Meta { publisher, qos, is_retained, expiry_s, trace, properties: properties.into() }
     }
 }
 
@@ -64,8 +72,13 @@ pub(super) fn take_meta<'a>(taker: &mut Taker<'a>) -> Option<MetaRef<'a>> {
         0 => None,
         _ => Some(u32::try_from(taker.varint()?).ok()?),
     };
+    let trace = match bits & HAS_TRACE {
+        0 => None,
+        _ => Some(TraceContext::from_bytes(taker.bytes(TRACE_BYTES)?.first_chunk()?)?),
+    };
     let properties = taker.run(META_BYTES_MAX)?;
-    Some(MetaRef { publisher, qos, is_retained: bits & IS_RETAINED != 0, expiry_s, properties })
+    let is_retained = bits & IS_RETAINED != 0;
+    Some(MetaRef { publisher, qos, is_retained, expiry_s, trace, properties })
 }
 
 #[cfg(test)]
@@ -80,9 +93,11 @@ mod tests {
             qos: 2,
             is_retained: true,
             expiry_s: Some(u32::MAX),
+            trace: TraceContext::from_bytes(&[3; TRACE_BYTES]),
             properties: (*b"\x03\x00\x04text").into(),
         };
-        for meta in [plain, Meta { expiry_s: Some(0), ..full.clone() }, full] {
+        let traced = Meta { trace: full.trace, ..Meta::default() };
+        for meta in [plain, traced, Meta { expiry_s: Some(0), ..full.clone() }, full] {
             let mut out = Vec::new();
             put_meta(&mut out, &meta);
             let mut taker = Taker(&out);
@@ -92,10 +107,12 @@ mod tests {
                 assert!(take_meta(&mut Taker(&out[..cut])).is_none(), "{meta:?} cut to {cut}");
             }
         }
-        // A quality of service that is none, a bit that means nothing, a publisher that is nobody, and an end after more seconds than there are.
+        // A quality of service that is none, a bit that means nothing, a publisher that is nobody, an end after more seconds than there are, and a trace that is none.
         let [nobody, late] =
             [[8, 0, 0, 0, 0, 0, 0, 0, 0, 0], [16, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0]];
-        for wrong in [&[3, 0][..], &[32, 0], &nobody, &late] {
+        let mut no_trace = [0; 27];
+        no_trace[0] = 32;
+        for wrong in [&[3, 0][..], &[64, 0], &nobody, &late, &no_trace] {
             assert!(take_meta(&mut Taker(wrong)).is_none(), "{wrong:?}");
         }
     }

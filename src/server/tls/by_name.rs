@@ -1,7 +1,8 @@
 //! Which of several certificates a client is shown: that of the name that it asks for (SNI, RFC 6066 section 3).
 //!
 //! Invariants: a name of its own goes before one with a wildcard, and among equals the first that is configured; of those only what the client can check
-//! (its signature schemes) is taken. Who asks for no name, or for one that there is none for, is shown the first.
+//! (its signature schemes) is taken. Who asks for no name, or for one that there is none for, is shown the first. An authority that looks whether a name is ours (RFC 8737) is shown
+//! what it is to see, and nothing else; nobody else is shown that.
 
 use std::sync::Arc;
 
@@ -10,21 +11,34 @@ use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
+use crate::acme;
+
 /// All of them, in the order in which they are configured.
 #[derive(Debug)]
 pub(super) struct ByName {
     shown: Vec<(Vec<Box<str>>, Arc<CertifiedKey>)>,
+    /// What an authority is to see, by the name that it asks for.
+    proofs: Vec<(Box<str>, Arc<CertifiedKey>)>,
 }
 
 impl ByName {
     /// Reads which names each is for.
-    pub(super) fn new(certified: Vec<CertifiedKey>) -> Result<Self, webpki::Error> {
+    pub(super) fn new(
+        certified: Vec<CertifiedKey>,
+        proofs: Vec<(Box<str>, Arc<CertifiedKey>)>,
+    ) -> Result<Self, webpki::Error> {
         let named = certified.into_iter().map(|one| {
             let end = EndEntityCert::try_from(&one.cert[0])?;
             let names = end.valid_dns_names().map(|name| name.to_ascii_lowercase().into());
             Ok((names.collect(), Arc::new(one)))
         });
-        Ok(Self { shown: named.collect::<Result<_, _>>()? })
+        Ok(Self { shown: named.collect::<Result<_, _>>()?, proofs })
+    }
+
+    /// What an authority is shown that asks for this name.
+    fn proof(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        let found = self.proofs.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+        found.map(|(_, key)| Arc::clone(key))
     }
 
     /// The place of the best one for a name, of those that `can_be_checked`.
@@ -50,6 +64,11 @@ impl ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // Whoever offers this protocol and no other is an authority (RFC 8737 section 3).
+        let is_authority = hello.alpn().is_some_and(|offered| offered.into_iter().eq([acme::ALPN]));
+        if is_authority {
+            return self.proof(hello.server_name()?);
+        }
         let schemes = hello.signature_schemes();
         let can_be_checked = |one: &CertifiedKey| one.key.choose_scheme(schemes).is_some();
         let place = self.find(hello.server_name(), can_be_checked)?;
@@ -75,13 +94,17 @@ mod tests {
 
     #[test]
     fn the_name_that_is_asked_for_decides() {
-        let all = ByName::new(vec![
+        let all = vec![
             of(&["first.example"]),
             of(&["*.example.org"]),
             of(&["a.example.org", "B.example.org"]),
             of(&["a.example.org"]),
-        ])
-        .unwrap();
+        ];
+        let all =
+            ByName::new(all, vec![("a.example.org".into(), Arc::new(of(&["proof"])))]).unwrap();
+        let proof = all.proof("A.example.org").unwrap();
+        assert!(all.shown.iter().all(|(_, shown)| !Arc::ptr_eq(shown, &proof)));
+        assert!(all.proof("b.example.org").is_none(), "nothing is to be seen of it");
         let found = |name: Option<&str>| all.find(name, |_| true);
         assert_eq!(found(Some("a.example.org")), Some(2));
         assert_eq!(found(Some("A.Example.ORG")), Some(2));

@@ -5,11 +5,14 @@
 
 mod by_name;
 mod clients;
+mod ordering;
+mod proofs;
 mod self_signed;
 mod watch;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -27,6 +30,8 @@ use zeroize::Zeroizing;
 
 use super::written::file;
 use super::written::unusable;
+use crate::acme;
+use crate::acme::Shown;
 use crate::auth::Certificate;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -34,6 +39,8 @@ use crate::config::ConfigError;
 use crate::limits::TLS_CERTIFICATES_MAX;
 use crate::shard::Port;
 use by_name::ByName;
+pub(super) use ordering::Ordering;
+pub(super) use ordering::settings as ordered;
 use self_signed::SelfSigned;
 pub(super) use watch::Watching;
 
@@ -65,6 +72,10 @@ pub(super) struct Certificates {
     /// The key that is to blame for one, its file, and its private key's.
     files: Vec<(String, String, String)>,
     self_signed: Option<SelfSigned>,
+    /// The file of the one that an authority issues, which may not be there yet.
+    ordered: Option<String>,
+    /// What an authority is to see now.
+    proofs: Vec<(Box<str>, Arc<CertifiedKey>)>,
     provider: Arc<CryptoProvider>,
     tickets: Arc<dyn ProducesTickets>,
     /// The text of the file of clients' authorities by which sessions were begun: whoever resumes one is not checked again.
@@ -72,6 +83,8 @@ pub(super) struct Certificates {
     config: Config,
     /// What the files were before they were read last.
     read_as: Vec<Stamp>,
+    /// When the first of those that are shown is over, in seconds since 1970.
+    ends_at_s: Option<u64>,
 }
 
 /// A certificate that the server would show.
@@ -167,9 +180,21 @@ impl Certificates {
             .map_err(|error| unusable(config, "tls.certificate_file", error))?;
         let names = Some(&tls.self_signed).filter(|names| !names.is_empty());
         let self_signed = names.map(|names| SelfSigned::new(names, &tls.folder));
-        let config = config.clone();
-        let (read_as, authorities) = (Vec::new(), Vec::new());
-        Ok(Some(Self { files, self_signed, provider, tickets, authorities, config, read_as }))
+        let ordered = ordering::settings(config)?.map(|settings| {
+            acme::certificate_path(&settings.folder).to_string_lossy().into_owned()
+        });
+        Ok(Some(Self {
+            files,
+            self_signed,
+            ordered,
+            proofs: Vec::new(),
+            provider,
+            tickets,
+            authorities: Vec::new(),
+            config: config.clone(),
+            read_as: Vec::new(),
+            ends_at_s: None,
+        }))
     }
 
     /// Reads the files, and makes what is missing.
@@ -177,6 +202,7 @@ impl Certificates {
         // Whatever happens to a file from here on is a change.
         self.read_as = self.stamps();
         let mut shown = self.certified()?;
+        shown.extend(self.ordered());
         if let Some(own) = &mut self.self_signed {
             let made = own
                 .current(clock)
@@ -184,7 +210,8 @@ impl Certificates {
                 .map_err(|reason| unusable(&self.config, "tls.self_signed", reason))?;
             shown.push(made);
         }
-        let resolver = ByName::new(shown);
+        self.ends_at_s = shown.iter().filter_map(end_of).min();
+        let resolver = ByName::new(shown, self.proofs.clone());
         let resolver =
             resolver.map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
@@ -196,11 +223,19 @@ impl Certificates {
         };
         let mut made = builder.with_cert_resolver(Arc::new(resolver));
         made.alpn_protocols = vec![ALPN.to_vec()];
+        if !self.proofs.is_empty() {
+            made.alpn_protocols.push(acme::ALPN.to_vec());
+        }
         made.ticketer = Arc::clone(&self.tickets);
         // A session that is resumed is in its ticket: nothing is remembered here of those who have left.
         made.session_storage = Arc::new(NoServerSessionStorage {});
         made.send_tls13_tickets = 1;
         Ok(Arc::new(made))
+    }
+
+    /// When the first of those that were loaded last is over, in seconds since 1970; `None`: there is none.
+    pub(super) const fn ends_at_s(&self) -> Option<u64> {
+        self.ends_at_s
     }
 
     /// What the files hold.
@@ -212,9 +247,29 @@ impl Certificates {
         self.files.iter().map(read).collect()
     }
 
+    /// What an authority has issued, if it is there. One that cannot be used is ordered again, which the others need not wait for.
+    fn ordered(&self) -> Option<CertifiedKey> {
+        let path = self.ordered.as_ref().filter(|path| Path::new(path).exists())?;
+        let read = self.read(path, path);
+        read.inspect_err(|reason| {
+            tracing::warn!(reason, "the certificate that was issued cannot be used");
+        })
+        .ok()
+    }
+
+    /// What an authority is to see from now on, in place of what it was to see before.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn set_proofs(&mut self, shown: &[Shown]) -> Result<(), String> {
+        let made = shown.iter().map(|one| proofs::proof(one, &self.provider));
+        self.proofs = made.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
     /// What the files hold that can be read: how long each is good, and by what kind of key.
     pub(super) fn looked_at(&self) -> Vec<LookedAt> {
-        let look = |(_, file, key_file): &(String, String, String)| {
+        let look = |(file, key_file): (&String, &String)| {
             let certified = self.read(file, key_file).ok()?;
             let read = Certificate::read(certified.cert.first()?).ok()?;
             Some(LookedAt {
@@ -224,7 +279,8 @@ impl Certificates {
                 is_rsa: certified.key.algorithm() == SignatureAlgorithm::RSA,
             })
         };
-        self.files.iter().filter_map(look).collect()
+        let own = self.files.iter().map(|(_, file, key_file)| (file, key_file));
+        own.chain(self.ordered.iter().map(|path| (path, path))).filter_map(look).collect()
     }
 
     /// Whether everything can be used that there is. Makes nothing.
@@ -232,7 +288,7 @@ impl Certificates {
     /// # Errors
     /// What cannot.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        ByName::new(self.certified()?)
+        ByName::new(self.certified()?, Vec::new())
             .map_err(|error| unusable(&self.config, "tls.certificate_file", error))?;
         self.authorities().map(drop)
     }
@@ -241,6 +297,7 @@ impl Certificates {
     pub(super) fn follow(&mut self, former: Self) {
         self.tickets = former.tickets;
         self.authorities = former.authorities;
+        self.proofs = former.proofs;
     }
 
     /// Who checks what clients show, if they are asked.
@@ -289,7 +346,7 @@ impl Certificates {
     /// What the files are now.
     fn stamps(&self) -> Vec<Stamp> {
         let paths = self.files.iter().flat_map(|(_, file, key_file)| [file, key_file]);
-        let paths = paths.chain([&self.config.tls.client_ca_file]);
+        let paths = paths.chain([&self.config.tls.client_ca_file]).chain(&self.ordered);
         let stamp = |path: &String| {
             let found = fs::metadata(path).ok()?;
             Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
@@ -302,6 +359,11 @@ impl Certificates {
         self.stamps() != self.read_as
             || self.self_signed.as_ref().is_some_and(|own| own.is_due(clock))
     }
+}
+
+/// When a certificate is over, in seconds since 1970, if that can be read.
+fn end_of(one: &CertifiedKey) -> Option<u64> {
+    Some(Certificate::read(one.cert.first()?).ok()?.ends_at_s)
 }
 
 /// A certificate with the key that belongs to it, which is overwritten once the library has made its own of it.

@@ -5,8 +5,6 @@
 
 use std::fs;
 use std::io;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -23,6 +21,7 @@ use rustls::pki_types::pem::PemObject;
 
 use zeroize::Zeroizing;
 
+use crate::acme::replace;
 use crate::clock::Clock;
 use crate::limits::TLS_SELF_SIGNED_DAYS;
 
@@ -122,14 +121,6 @@ impl SelfSigned {
         replace(&folder.join("self-signed.pem"), &own, 0o600)?;
         replace(&folder.join("self-signed.crt"), certificate, 0o644)
     }
-}
-
-fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = fs::OpenOptions::new();
-    let file = file.write(true).create(true).truncate(true).mode(mode);
-    file.open(&beside)?.write_all(text.as_bytes())?;
-    fs::rename(&beside, path)
 }
 
 /// RFC 7468, in lines of 64 characters.

@@ -1,7 +1,7 @@
 //! Looks whether the files of certificates have changed, and hands what they hold then to every shard.
 //!
-//! Invariants: what cannot be used is told once and changes nothing; what can be used is told to all shards, and what a shard has not taken yet is replaced by what is newer. Stops when
-//! dropped, at once.
+//! Invariants: what cannot be used is told once and changes nothing; what can be used is told to all shards, and what a shard has not taken yet is replaced by what is newer. Whoever has something
+//! shown to an authority is told when every shard has taken it. Stops when dropped, at once.
 
 use std::io;
 use std::sync::Arc;
@@ -15,17 +15,28 @@ use flume::TrySendError;
 use rustls::ServerConfig;
 
 use super::Certificates;
+use crate::acme::Shown;
+use crate::admin::Board;
 use crate::clock::Clock;
 use crate::limits::TLS_FILES_S;
+use crate::limits::TLS_TAKEN_MS;
 
 /// A shard, and what it is to be told as soon as it has taken what it was told before.
 type Told = (Sender<Arc<ServerConfig>>, Option<Arc<ServerConfig>>);
 
+/// What the thread that looks is told.
+pub(super) enum Task {
+    /// Other certificates to look after.
+    Follow(Box<Certificates>),
+    /// What an authority is to see, and who is to hear that it can, or why it cannot.
+    Prove(Vec<Shown>, Sender<Result<(), String>>),
+}
+
 /// The thread that looks.
 #[derive(Debug)]
 pub(in crate::server) struct Watching {
-    /// Other certificates to look after. Closed: stop.
-    wake: Option<Sender<Certificates>>,
+    /// Closed: stop.
+    wake: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,21 +44,29 @@ impl Watching {
     /// Begins; `shards` are told of new certificates.
     pub(in crate::server) fn start(
         certificates: Certificates,
-        clock: Clock,
+        (board, clock): (&Arc<Board>, Clock),
         shards: Vec<Sender<Arc<ServerConfig>>>,
     ) -> io::Result<Self> {
+        board.certificates().note_end(certificates.ends_at_s());
         let (wake, woken) = flume::bounded(1);
         let thread = std::thread::Builder::new().name("certificates".to_owned());
         let shards = shards.into_iter().map(|shard| (shard, None)).collect();
-        let body = move || watch(certificates, clock, shards, &woken);
+        let board = Arc::clone(board);
+        let body = move || watch(certificates, (&board, clock), shards, &woken);
         Ok(Self { wake: Some(wake), thread: Some(thread.spawn(body)?) })
     }
 
     /// Looks after others from now on, and shows them at once.
     pub(in crate::server) fn renew(&self, certificates: Certificates) {
         // The thread ends only when this end is dropped.
-        let told = self.wake.as_ref().is_some_and(|wake| wake.send(certificates).is_ok());
+        let task = Task::Follow(Box::new(certificates));
+        let told = self.wake.as_ref().is_some_and(|wake| wake.send(task).is_ok());
         debug_assert!(told, "somebody looks");
+    }
+
+    /// Where it is told what an authority is to see. Whoever holds it keeps nobody from stopping the thread.
+    pub(super) fn tell(&self) -> Option<flume::WeakSender<Task>> {
+        self.wake.as_ref().map(Sender::downgrade)
     }
 }
 
@@ -62,21 +81,42 @@ impl Drop for Watching {
 
 fn watch(
     mut certificates: Certificates,
-    clock: Clock,
+    (board, clock): (&Board, Clock),
     mut shards: Vec<Told>,
-    woken: &Receiver<Certificates>,
+    woken: &Receiver<Task>,
 ) {
+    let mut waiting: Option<Sender<Result<(), String>>> = None;
     loop {
-        match woken.recv_timeout(Duration::from_secs(TLS_FILES_S)) {
+        let wait = match waiting {
+            Some(_) => Duration::from_millis(TLS_TAKEN_MS),
+            None => Duration::from_secs(TLS_FILES_S),
+        };
+        match woken.recv_timeout(wait) {
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(mut others) => {
+            Ok(Task::Follow(mut others)) => {
                 std::mem::swap(&mut certificates, &mut others);
-                certificates.follow(others);
+                certificates.follow(*others);
                 load(&mut certificates, clock, &mut shards);
+            }
+            Ok(Task::Prove(shown, told)) => {
+                match certificates
+                    .set_proofs(&shown)
+                    .and_then(|()| show(&mut certificates, clock, &mut shards))
+                {
+                    Ok(()) => waiting = Some(told),
+                    Err(reason) => drop(told.send(Err(reason))),
+                }
             }
         }
         look(&mut certificates, clock, &mut shards);
+        board.certificates().note_end(certificates.ends_at_s());
+        if shards.iter().all(|(shard, newest)| newest.is_none() && shard.is_empty())
+            && let Some(told) = waiting.take()
+        {
+            // Whoever waited may have given up.
+            drop(told.send(Ok(())));
+        }
     }
 }
 
@@ -94,13 +134,19 @@ fn look(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) {
     }
 }
 
+/// Shows the same certificates, and what an authority is to see.
+fn show(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) -> Result<(), String> {
+    let config = certificates.load(clock).map_err(|error| error.to_string())?;
+    for (_, newest) in shards {
+        *newest = Some(Arc::clone(&config));
+    }
+    Ok(())
+}
+
 fn load(certificates: &mut Certificates, clock: Clock, shards: &mut [Told]) {
-    match certificates.load(clock) {
-        Ok(config) => {
+    match show(certificates, clock, shards) {
+        Ok(()) => {
             tracing::info!("certificates have changed: new connections are shown the new ones");
-            for (_, newest) in shards {
-                *newest = Some(Arc::clone(&config));
-            }
         }
         Err(error) => {
             tracing::warn!(%error, "certificates have changed and cannot be used: the former ones stay");

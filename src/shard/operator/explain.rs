@@ -20,6 +20,7 @@ use crate::clock::Now;
 use crate::dialect::RatePer;
 use crate::dialect::Subscription;
 use crate::event::Event;
+use crate::event::Op;
 use crate::event::fields::Scratch;
 use crate::matcher::filter::Explained;
 
@@ -118,7 +119,7 @@ impl Looking<'_> {
         let seen = sight(forced, self.event, &mut Scratch::default(), &mut 0);
         let verdict = if matching.is_none() {
             Verdict::Topic
-        } else if seen == Sight::Nothing || !self.may_hear() {
+        } else if seen == Sight::Nothing || self.is_hidden() || !self.may_hear() {
             Verdict::Permission
         } else if filter.as_ref().is_some_and(|filter| !filter.passes) {
             Verdict::Filter
@@ -156,6 +157,12 @@ impl Looking<'_> {
             },
         });
         (verdict, told)
+    }
+
+    /// Whether what its tokens force hides the event. Where the subscription's own filter holds that too, nobody else looks at it; of a delete what counts is what it took.
+    fn is_hidden(&self) -> bool {
+        let mut forced = self.sub.forced.filters.iter();
+        self.event.op != Op::Delete && forced.any(|filter| !filter.explain(self.event).passes)
     }
 
     fn may_hear(&self) -> bool {

@@ -60,7 +60,7 @@ use crate::wire::upgrade::UpgradeError;
 
 /// Fields that a page of an allowed origin may send: those that are read here, and those that clients in browsers add themselves.
 const FIELDS_ALLOWED: &str = "Authorization, Cache-Control, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Fanwire-Key, If-None-Match, \
-     Last-Event-ID, X-User-Agent";
+     Last-Event-ID, Traceparent, X-User-Agent";
 
 /// Seconds after which a request that a stopping server has refused may be made again.
 const RETRY_AFTER_STOP: &str = "1";

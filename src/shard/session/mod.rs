@@ -40,6 +40,8 @@ pub(super) use refusals::WHO_FIRST;
 pub(super) use revoke::noted;
 pub(super) use websocket::WebSocket;
 
+pub use redirect::CHALLENGE_PATH;
+
 pub use crate::dialect::Response;
 
 use super::Shard;

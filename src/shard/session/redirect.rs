@@ -1,14 +1,22 @@
-//! The redirecting listener: every request is answered with the same URL by `https`.
+//! The redirecting listener: every request is answered with the same URL by `https`, but for that of an authority that looks whether a name is ours (RFC 8555 section 8.3).
 //!
 //! Invariants: whatever is asked there is not carried out; the answer names the host that was asked for and no other. Never looks at who asks.
 
 use super::super::Shard;
+use super::super::doors::path_of;
+use super::super::input::AdminRequest;
 use super::super::input::ConnId;
+use super::awaiting::AnswerAwaited;
 use super::http::Http;
+use super::http::State;
 use crate::clock::Now;
 use crate::wire::http::Head;
+use crate::wire::http::Method;
 use crate::wire::http::Name;
 use crate::wire::http::Reply;
+
+/// The beginning of the path at which an authority looks.
+pub const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
 
 /// The port that `https` means without a word.
 const HTTPS_PORT: u16 = 443;
@@ -20,7 +28,19 @@ impl Shard {
     //# resource has been assigned a new permanent URI and any future
     //# references to this resource ought to use one of the enclosed URIs.
     pub(super) fn redirect(&mut self, id: ConnId, http: &mut Http, head: &Head, now: Now) {
-        let port = self.settings.access.listeners.https_port();
+        let listeners = &self.settings.access.listeners;
+        let is_read = matches!(head.method, Method::Get | Method::Head);
+        let path = path_of(head);
+        if is_read && listeners.is_checked() && path.starts_with(CHALLENGE_PATH) {
+            let request =
+                AdminRequest { path: path.into_owned(), if_none_match: None, body: Vec::new() };
+            if let Some(conn) = self.conns.conn_ref(id) {
+                self.intake.tickets.ask_outside(conn, request);
+                http.set_state(State::Awaiting(Box::new(AnswerAwaited::Outside)));
+            }
+            return;
+        }
+        let port = listeners.https_port();
         match location(head, port) {
             Some(location) => self.reply(id, http, now, |out, answering| {
                 Reply::begin(out, 308, answering).header("location", &location).empty();

@@ -21,24 +21,30 @@ const patience = 60 * time.Second
 
 var listens = regexp.MustCompile(`address=(\S+).*own=\[.*?:(\d+)\)`)
 
-// serve starts a server, and returns the addresses of its shared port and of MQTT's own.
-func serve(t *testing.T, settings string) (shared, own string) {
+// binary is the server's program.
+func binary(t *testing.T) string {
 	t.Helper()
-	binary := os.Getenv("FANWIRE_BIN")
-	if binary == "" {
-		binary = "../../../target/debug/fanwire"
+	named := os.Getenv("FANWIRE_BIN")
+	if named == "" {
+		named = "../../../target/debug/fanwire"
 	}
-	binary, err := filepath.Abs(binary)
+	found, err := filepath.Abs(named)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return found
+}
+
+// serve starts a server, and returns the addresses of its shared port and of MQTT's own.
+func serve(t *testing.T, settings string) (shared, own string) {
+	t.Helper()
 	folder := t.TempDir()
 	config := filepath.Join(folder, "fanwire.toml")
 	text := "shards = 2\npin = false\nconnections_max = 200\nlisten = \"127.0.0.1:0\"\nmqtt.listen = \"127.0.0.1:0\"\n" + settings
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command(binary, "serve", "--config", config)
+	server := exec.Command(binary(t), "serve", "--config", config)
 	server.Dir = folder
 	log, err := server.StderrPipe()
 	if err != nil {

@@ -120,13 +120,16 @@ def parts(data):
 def meta(data):
     """What its publisher said of an event besides."""
     bits = data.take(1)[0]
-    if bits & 3 == 3 or bits & ~31:
+    if bits & 3 == 3 or bits & ~63:
         raise ValueError("no meta")
     said = {"qos": bits & 3, "retained": bool(bits & 4)}
     if bits & 8:
         said["publisher"] = int.from_bytes(data.take(8), "little")
     if bits & 16:
         said["expiry_s"] = data.varint()
+    if bits & 32:
+        trace = data.take(25)
+        said["traceparent"] = f"00-{trace[:16].hex()}-{trace[16:24].hex()}-{trace[24:].hex()}"
     return said | {"properties": data.run()}
 
 

@@ -24,7 +24,7 @@ def line(number):
         before = {"op": "event", "offset": 1, "time_us": 7, "payload": {"before": number}}
         event["before"] = before
     if number % 13 == 5:
-        event["meta"] = {"publisher": f"{0xffff_ffff_ffff_ff00 + number % 256:x}", "qos": number % 3, "retained": number % 2 == 1, "expiry_s": number}
+        event["meta"] = {"publisher": f"{0xffff_ffff_ffff_ff00 + number % 256:x}", "qos": number % 3, "retained": number % 2 == 1, "expiry_s": number, "traceparent": f"00-{number + 1:032x}-{number + 7:016x}-{number % 4:02x}"}
     if number % 13 == 7:
         event["meta"] = {"qos": 1, "retained": False, "properties": base64.b64encode(bytes(range(number % 256))).decode()}
     return event | {"time_us": 2_000_000_000_000_000 + number, "home": number % 2}

@@ -1,0 +1,14 @@
+//! What is set of certificates that an authority issues.
+
+/// See `docs/CONFIG.md` for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// Empty: none is ordered.
+    pub names: Vec<String>,
+    pub directory: String,
+    pub contacts: Vec<String>,
+    pub terms_agreed: bool,
+    /// `tls-alpn-01` or `http-01`.
+    pub challenge: String,
+    pub ca_file: String,
+}
