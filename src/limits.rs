@@ -225,11 +225,13 @@ pub const STORE_PAGES_ASKED_MAX: usize = 64 * 1024;
 pub const STORE_SYNC_MS: u64 = 200;
 /// Milliseconds that it may be let lie by the configuration.
 pub const STORE_SYNC_MS_MAX: u64 = 60_000;
-/// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, the blocks that are read.
-pub const STORE_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of the store besides what its share of the memory is for: its lanes, the group that is written, sessions that are, the blocks that are read.
+pub const STORE_BYTES: usize = 27 * 1024 * 1024;
 /// The store has one such part of the memory for history, if there is one: to know which event of each key is its newest, for last events that outlive their segments,
 /// for what was revoked, and for blocks that were read of late. It is divided into so many again.
 pub const STORE_SHARE: u64 = 4;
+/// The store has one such part of its share of the memory to find sessions in the folder; at the limit further ones are not written: the client that waits for it is refused with 0x97.
+pub const STORE_SESSIONS_SHARE: usize = 16;
 /// Microseconds after which the store looks again for segments that may be let go of, and for room if there was none.
 pub const STORE_TIDY_US: u64 = 1_000_000;
 /// Microseconds that it lets segments lie beyond that as long as somebody reads.
@@ -244,6 +246,7 @@ const _: () = assert!(
         + STORE_BEFORES_BYTES_MAX
         + 2 * LOG_BLOCK_BYTES_MAX
         + LOG_BUFFER_KEPT_BYTES_MAX
+        + 3 * SESSIONS_GROUP_BYTES_MAX
         <= STORE_BYTES
 );
 
@@ -318,10 +321,18 @@ pub const LINGER_READS_MAX: usize = 8;
 /// Connections of a server whose operator has not said how many, if the limit on open files and the memory allow them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 /// Descriptors of each table that are not for connections, whatever is started: standard streams, key fetching, ports that are held while
-/// the server starts. Beyond them accepting rests until something closes.
+/// the server starts. Beyond them, and those below as far as they are configured, accepting rests until something closes.
 pub const FDS_RESERVED: u64 = 24;
-/// Descriptors that each shard needs for itself: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
-pub const FDS_RESERVED_SHARD: u64 = 12;
+/// Descriptors that each shard needs for itself, besides one for each of its listeners: its runtime, doorbell, epoll instance, timer, and what its sockets are handed over by.
+pub const FDS_RESERVED_SHARD: u64 = 11;
+/// Descriptors of each connection to a file of SQLite: the file, its log of writes, and what both share.
+pub const FDS_SQLITE: u64 = 3;
+/// Descriptors of each connection of ours that may be open to a database, a cache or whoever answers hooks: one that is given up lives on for a moment beside the next.
+pub const FDS_OUTBOUND: u64 = 2;
+/// Descriptors of what is kept on disk: the folder's lock, and the copies of the ledger.
+pub const FDS_STORE: u64 = 8;
+/// Descriptors of each table of durable topics: its segments that are open, the one that is written, and its folder.
+pub const FDS_STORE_CLASS: u64 = LOG_SEGMENTS_OPEN_MAX as u64 + 4;
 /// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 

@@ -298,6 +298,7 @@ fn open_keeper(place: &Path) -> Keeper<Files> {
         carried_bytes_max: 16 << 20,
         last_bytes_max: 1 << 20,
         ledger: LedgerBounds { bytes_max: 1 << 20, kept_s: None },
+        sessions_bytes_max: (1 << 20, 1 << 20),
         now_s: 0,
     };
     Keeper::open(Files::at(place), setup).unwrap().0

@@ -57,6 +57,10 @@ pub struct Kept {
     pub lasts_s: u32,
     /// The client knows that the session began. A client that does not may have had another session before, and would take this one for that: nobody goes on from this one.
     pub is_met: bool,
+    /// Something of it is said or heard exactly once, so that nobody may go on from what it was before.
+    pub is_once: bool,
+    /// Of something that was to be heard exactly once it is not known whether it was done.
+    pub is_open: bool,
 }
 
 /// What is published for a client that goes, or does not come back in time.
@@ -171,6 +175,8 @@ pub enum Request {
         /// Nothing that was left behind under that name is gone on from.
         is_clean: bool,
     },
+    /// What is kept of the conversation is to outlast the process from here on, as far as it can. Nothing else is heard before the answer.
+    Keep,
     /// Goes on from what was left behind, with these subscriptions, of which it is answered what became as of others.
     Resume(Vec<Wish>),
     /// Subscribes to each of these; one whose id runs already takes its place, and loses nothing.
@@ -202,6 +208,8 @@ pub enum Answer<'a> {
         /// Numbers of messages that the client had said it has, and with which it is not done, in that order.
         received: &'a [u16],
     },
+    /// What is kept of the conversation outlasts the process, or cannot for reasons of its own. `false`: it should, and there is no room for it; nothing of it is kept beyond the connection.
+    Kept { is_kept: bool },
     /// Of each subscription, in order, that it runs, or why not.
     Subscribed(&'a [Result<(), Refusal>]),
     /// Rows of a query; `Page::end` says whether they are the last.

@@ -10,14 +10,16 @@
 //!   gives the offsets of those runs to other events (nobody has seen them), and goes on with the next run number in the next *attempt*.
 //! - Offsets of a topic ascend, `Event::previous` names the topic's event before, also over restarts; stamps of one home ascend strictly, but topics that came
 //!   from another home (the shard count changed) may have equal stamps with others.
-//! - Each [`PageAsk`] is answered by one [`PageAnswer`], each [`NoteAsk`] by one [`Answer::Noted`], in any order; nothing of it is owed to a home that was told [`Answer::Closed`].
+//! - Each [`PageAsk`] is answered by one [`PageAnswer`], each [`NoteAsk`] by one [`Answer::Noted`], each [`SessionAsk`] by one [`Answer::SessionKept`], in any order; nothing of it is owed to a home that was told [`Answer::Closed`].
 //!
 //! Never says how events are kept.
 
 use std::sync::Arc;
 
 use super::Read;
+use super::log::KeptSession;
 use super::log::Note;
+use super::log::SessionRecord;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::ShardId;
@@ -32,6 +34,20 @@ pub enum Ask {
     Page(Box<PageAsk>),
     /// Takes the control lane: it is about no event.
     Note(Box<NoteAsk>),
+    /// Takes the control lane: those of one name arrive in order.
+    Session(Box<SessionAsk>),
+}
+
+/// What a client goes on from after a restart, to be kept in the folder in place of what was kept of it before.
+#[derive(Debug)]
+pub struct SessionAsk {
+    /// Who asks, and where the answer goes.
+    pub shard: ShardId,
+    /// What the answer names.
+    pub ticket: u64,
+    pub record: SessionRecord,
+    /// Somebody waits for it: it is to survive the loss of power, too.
+    pub wants_sync: bool,
 }
 
 /// Something that is to outlast a restart, for the folder's ledger: it is kept once it survives the loss of power.
@@ -44,7 +60,7 @@ pub struct NoteAsk {
     pub note: Note,
 }
 
-/// Why a note was not kept.
+/// Why a note, or a session, was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotNoted {
     /// The disk is full.
@@ -117,6 +133,11 @@ pub enum Answer {
     Page(Box<PageAnswer>),
     /// What became of a note.
     Noted {
+        ticket: u64,
+        result: Result<(), NotNoted>,
+    },
+    /// What became of a session: it survives the end of the process, and the loss of power if that was wanted.
+    SessionKept {
         ticket: u64,
         result: Result<(), NotNoted>,
     },
@@ -218,6 +239,8 @@ pub struct Restored {
     pub last_after_us: u64,
     /// What the ledger remembers: the same for every home.
     pub notes: Arc<[Note]>,
+    /// What clients go on from, by name: the same for every home.
+    pub sessions: Arc<[KeptSession]>,
 }
 
 /// A topic that goes on.

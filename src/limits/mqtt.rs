@@ -38,6 +38,22 @@ pub const BOOKMARKS_FREED_SHARE: usize = 64;
 /// Bytes that sessions take whose clients are gone, if nobody has said how many: some 150,000 of them. Beyond it those end first that would end first, of the user who has left
 /// the most; their clients hear Session Present 0.
 pub const SESSIONS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Bytes of a session in a folder that outlasts a restart: filters and what is in flight. What takes more is not written, and its client hears Session Present 0 after a restart.
+pub const SESSION_RECORD_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a session's name there: of a user and of a client identifier.
+pub const SESSION_NAME_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a session in the table that finds it in the folder, besides its name.
+pub const SESSION_SPOT_BYTES: usize = 96;
+/// Bytes of sessions that are written together.
+pub const SESSIONS_GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Sessions that wait for the store; of one more nothing is written: the client that waits for it is refused with 0x97, one that is gone hears Session Present 0 after a restart.
+pub const SESSIONS_WAITING_MAX: usize = 16 * 1024;
+/// Seconds after which the position of a session whose client is there and has acknowledged something is written.
+pub const SESSION_NOTED_S: u32 = 1;
+/// Seconds after which it is written though its client has acknowledged nothing: what was let go of meanwhile it did not want.
+pub const SESSION_AT_REST_S: u32 = 60;
+/// Seconds for which a client waits until its session is written; then it is refused with 0x97.
+pub const SESSION_KEPT_MS_MAX: u64 = 10_000;
 /// Seconds for which a session may outlast its connection: a year.
 pub const SESSION_S_MAX: u64 = 365 * 24 * 60 * 60;
 /// Seconds for which one does, at most, if nobody has said otherwise.

@@ -44,6 +44,7 @@ use crate::history::log::Limits;
 use crate::history::log::Note;
 use crate::limits::LEDGER_BYTES_MAX;
 use crate::limits::LOG_KEYS_BYTES_MAX;
+use crate::limits::STORE_SESSIONS_SHARE;
 use crate::shard::Mesh;
 use crate::shard::Settings;
 use crate::store::Files;
@@ -117,13 +118,16 @@ fn open(
     let bytes = usize::try_from(sizes.of(Part::Store)).unwrap_or(usize::MAX);
     let ledger_share = if classes.is_empty() { 2 } else { 8 };
     let ledger_bytes = (bytes / ledger_share).min(LEDGER_BYTES_MAX);
+    let sessions_bytes = sizes.of(Part::Sessions);
+    let table_bytes = bytes / STORE_SESSIONS_SHARE;
     let last_bytes = sizes.of(Part::Last) / (2 * u64::from(shard_count));
+    let shelves_bytes = bytes / 2 - ledger_bytes - if classes.is_empty() { 0 } else { table_bytes };
     let setup = Setup {
         classes,
         homes: Homes::new(shard_count, Arc::clone(topics)),
         boot: boot_id(),
         random: random().map_err(|error| StartError::Store(unusable(&error)))?,
-        shelves_bytes_max: bytes / 2 - ledger_bytes,
+        shelves_bytes_max: shelves_bytes,
         keys_bytes_max: (bytes / 4).min(LOG_KEYS_BYTES_MAX),
         carried_bytes_max: bytes / 4,
         last_bytes_max: usize::try_from(last_bytes).unwrap_or(usize::MAX),
@@ -131,6 +135,7 @@ fn open(
             bytes_max: ledger_bytes,
             kept_s: settings.access.revocation_kept_s(),
         },
+        sessions_bytes_max: (sessions_bytes, table_bytes),
         now_s,
     };
     let opened = Keeper::open(Files::at(folder), setup);
@@ -230,6 +235,13 @@ fn tell(folder: &Path, opened: Opened) -> Vec<Restored> {
             blocks = opened.mended,
             "blocks have a rotten head or summary, and lose nothing by it: the disk may be failing"
         );
+    }
+    if let Some(fault) = opened.sessions_fault {
+        tracing::warn!(
+            "no session of before is gone on with: {fault}; their clients hear Session Present 0"
+        );
+    } else if opened.sessions > 0 {
+        tracing::info!(sessions = opened.sessions, "sessions of MQTT clients are gone on with");
     }
     if let Some(before) = opened.shards_before {
         tracing::info!(before, "the folder was written with another number of shards");

@@ -13,6 +13,7 @@ use super::input::PageAnswer;
 use super::input::weight_of;
 use super::names::Holding;
 use super::operator::Operator;
+use super::outlasting::Outlasting;
 use super::session::Reply;
 use crate::clock::Now;
 use crate::event::Event;
@@ -33,12 +34,16 @@ impl Shard {
             Mesh::Enter(request) => self.enter_here(&request, now),
             Mesh::Entered { conn, result } => self.entered(conn, result, now),
             Mesh::Leave(address) => self.leave(address),
-            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant),
+            Mesh::Claim { name, claimant } => Holding::at(self).claimed(name, claimant, now),
             Mesh::Named { conn, name, left } => self.rights.names.granted.push((conn, name, left)),
             Mesh::TakenOver(conn) => self.rights.names.taken_over.push(conn),
             Mesh::Released { name, address, left } => {
-                Holding::at(self).released(name, address, left, now);
+                Holding::at(self).released(&name, address, left, now);
             }
+            Mesh::Keep { name, address, is_awaited, record } => {
+                Outlasting::at(self).keep_here(&name, (address, is_awaited), record, now);
+            }
+            Mesh::Kept { conn, is_kept } => self.rights.names.kept.push((conn, is_kept)),
             Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),
             // This shard fetches none.
             Mesh::KeysWanted => {}

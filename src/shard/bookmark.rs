@@ -30,6 +30,11 @@ impl ClientName {
         rest.get(..digits.parse().unwrap_or(0)).unwrap_or_default()
     }
 
+    /// One that was kept.
+    pub(super) fn kept(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The name as it is kept.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -40,7 +45,7 @@ impl ClientName {
 pub(super) type Begun = (SubId, Box<[u64]>);
 
 /// Where a client is to go on.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Bookmark {
     /// What the session's conversation remembers.
     pub(super) words: Box<[u8]>,
@@ -56,10 +61,12 @@ pub struct Bookmark {
     pub(super) lasts_s: u32,
     /// The client knows of the session; a client that does not does not go on from it.
     pub(super) is_met: bool,
+    /// All that it waits for outlasts the process, and so it does.
+    pub(super) is_durable: bool,
 }
 
 /// Messages that were in flight, and the subscriptions that their bits mean, in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Underway {
     pub(super) subs: Box<[SubId]>,
     pub(super) of: InFlight,
@@ -79,7 +86,7 @@ pub(super) struct Flying {
 }
 
 /// What a window holds when its connection ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     pub(super) last: u16,
     pub(super) flying: Vec<Flying>,
@@ -94,6 +101,14 @@ impl InFlight {
 }
 
 impl Bookmark {
+    /// Whether something of it is to be told exactly once.
+    pub(super) fn is_once(&self) -> bool {
+        let underway = self.in_flight.as_deref();
+        underway.is_some_and(|of| {
+            !of.of.received.is_empty() || of.of.flying.iter().any(|flying| flying.qos > 1)
+        })
+    }
+
     /// Bytes that it takes, with its name and its place.
     pub(super) fn weight_bytes(&self, name: &ClientName) -> usize {
         let begun = self.begun.iter().map(|(id, homes)| 64 + id.len() + size_of_val(&**homes));

@@ -63,6 +63,9 @@ pub(super) struct Settled {
     pub(super) wills: Vec<Draft>,
     /// Bookmarks that ended for want of room.
     pub(super) crowded_out: u64,
+    /// Names under which nothing is left any more, and those under which less is.
+    pub(super) ended: Vec<ClientName>,
+    pub(super) changed: Vec<ClientName>,
 }
 
 impl Settled {
@@ -135,6 +138,7 @@ impl Claims {
             Some(Claim::Left(_)) => {
                 let left = self.pick_up(&name);
                 settled.grant(claimant, left);
+                settled.ended.extend(claimant.is_clean.then(|| name.clone()));
                 self.names.insert(name, Claim::Held { by: claimant.address, next: None });
             }
             None => {
@@ -158,10 +162,16 @@ impl Claims {
             Some(Claim::Held { by, next }) if *by == address => match (next.take(), left) {
                 (Some(claimant), left) => {
                     *by = claimant.address;
+                    if claimant.is_clean || left.is_none() {
+                        settled.ended.push(name);
+                    }
                     settled.grant(claimant, left);
                 }
                 (None, Some(left)) => self.leave(name, left, now, &mut settled),
-                (None, None) => drop(self.names.remove(&name)),
+                (None, None) => {
+                    self.names.remove(&name);
+                    settled.ended.push(name);
+                }
             },
             Some(Claim::Held { next, .. })
                 if next.is_some_and(|claimant| claimant.address == address) =>
@@ -170,6 +180,26 @@ impl Claims {
             }
             _ => {}
         }
+        settled
+    }
+
+    /// What is left under a name, if anything is.
+    pub(super) fn left_of(&self, name: &ClientName) -> Option<&Bookmark> {
+        match self.names.get(name)? {
+            Claim::Left(left) => Some(&left.bookmark),
+            Claim::Held { .. } => None,
+        }
+    }
+
+    /// Whether a connection has a name.
+    pub(super) fn is_held_by(&self, name: &ClientName, address: Address) -> bool {
+        matches!(self.names.get(name), Some(Claim::Held { by, .. }) if *by == address)
+    }
+
+    /// Something was left behind under a name before the process began.
+    pub(super) fn restore(&mut self, name: ClientName, left: Box<Bookmark>, now: Now) -> Settled {
+        let mut settled = Settled::default();
+        self.leave(name, left, now, &mut settled);
         settled
     }
 
@@ -224,6 +254,7 @@ impl Claims {
                 settled.crowded_out += 1;
                 let left = self.pick_up(&name);
                 settled.publish(left.and_then(|mut left| left.will.take()));
+                settled.ended.push(name);
             }
         }
     }
@@ -239,6 +270,10 @@ impl Claims {
             if left.ends_ms > now.mono_ms {
                 let bytes = left.bookmark.weight_bytes(&name);
                 let less = std::mem::replace(&mut left.bytes, bytes) - bytes;
+                // What is written of it counts from now on.
+                let left_s = (left.ends_ms - now.mono_ms).div_ceil(1000);
+                left.bookmark.lasts_s = u32::try_from(left_s).unwrap_or(u32::MAX);
+                settled.changed.push(name.clone());
                 left.due = (left.ends_ms, due.1);
                 self.due.insert(left.due, name.clone());
                 self.held.take(&name, less);
@@ -246,6 +281,7 @@ impl Claims {
                 let bytes = left.bytes;
                 self.held.take(&name, bytes);
                 self.names.remove(&name);
+                settled.ended.push(name);
             }
         }
         settled

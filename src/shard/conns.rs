@@ -65,8 +65,8 @@ pub(super) struct Origin {
     pub(super) proxy: Option<IpAddr>,
     /// The connection may be anyone's who shows no token, where that is asked later than its first bytes.
     pub(super) may_be_anyone: bool,
-    /// Seconds of silence after which the client is taken to be gone, where that is agreed; 0: it may be silent.
-    pub(super) silent_s_max: u32,
+    /// Seconds of silence after which the client is taken to be gone, where that is agreed, once it is; 0: it may be silent.
+    pub(super) silent_s_max: Option<u32>,
     /// Messages that the client takes without having acknowledged them.
     pub(super) window_max: u16,
     /// The connection's hold on a name that is its own.
@@ -103,7 +103,12 @@ impl Caller {
 
     /// Seconds of silence after which the client is taken to be gone; 0: it may be silent.
     pub(super) fn silent_s_max(&self) -> u32 {
-        self.origin.as_deref().map_or(0, |origin| origin.silent_s_max)
+        self.origin.as_deref().and_then(|origin| origin.silent_s_max).unwrap_or(0)
+    }
+
+    /// Whether it is agreed for how long it may be silent, where that is to be.
+    pub(super) fn has_agreed(&self) -> bool {
+        self.origin.as_deref().is_some_and(|origin| origin.silent_s_max.is_some())
     }
 
     /// Messages that the client takes without having acknowledged them.

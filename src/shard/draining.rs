@@ -34,7 +34,10 @@ impl Shard {
     /// Whether a stopping shard has nobody left.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.life.is_end_told() && self.conns.len() == 0
+        let store = self.settings.durable.as_ref().map(|durable| durable.store);
+        let is_handed_on = store.is_none_or(|store| self.outgoing.is_empty_to(store));
+        let is_left = self.conns.len() == 0 && self.rights.names.is_empty();
+        self.life.is_end_told() && is_left && is_handed_on
     }
 
     /// Once nothing is on its way any more, everyone is sent away, each at its time.
@@ -44,6 +47,7 @@ impl Shard {
                 && self.arrived.is_empty()
                 && self.reads.is_empty()
                 && self.outgoing.is_empty()
+                && self.rights.keeping.is_empty()
                 && self.durable.as_ref().is_none_or(|durable| durable.is_settled(now));
             if is_settled {
                 self.send_away_all(now);

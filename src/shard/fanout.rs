@@ -95,7 +95,7 @@ impl Shard {
         subs: u64,
         now: Now,
     ) -> u64 {
-        let live = self.conns.solo(conn).map_or(subs, |solo| solo.live(event.home, subs));
+        let live = self.conns.solo(conn).map_or(subs, |solo| solo.live(event, subs));
         self.shape(conn, event, live, now)
     }
 
@@ -121,7 +121,7 @@ impl Shard {
             let Some(solo) = self.conns.solo_mut(*id) else {
                 continue;
             };
-            let subs = solo.live(event.home, subs);
+            let subs = solo.live(event, subs);
             if subs == 0 {
                 continue;
             }

@@ -110,6 +110,11 @@ pub const FIGURES: &[Figure] = &[
         |stats| stats.left.crowded_out,
     ),
     counter(
+        "fanwire_sessions_unkept_total",
+        "Sessions that could not be written to the folder (data_dir) when they were to be.",
+        |stats| stats.left.unkept,
+    ),
+    counter(
         "fanwire_filter_steps_total",
         "Steps that evaluating filters took for live events; one is about a nanosecond.",
         |stats| stats.filter_steps,

@@ -8,6 +8,15 @@ use super::bookmark::ClientName;
 use super::input::Address;
 use super::input::ConnRef;
 
+/// What was last written of a session whose client is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Noted {
+    /// When, in seconds since the start.
+    pub(super) at_s: u32,
+    /// Messages that had been acknowledged.
+    pub(super) acknowledged: u32,
+}
+
 /// A connection's hold on a name.
 #[derive(Debug)]
 pub(super) struct Hold {
@@ -20,6 +29,9 @@ pub(super) struct Hold {
     pub(super) begun: Vec<Begun>,
     /// Something of the session is missing: nothing of it is left behind.
     pub(super) is_lost: bool,
+    /// Something of it lies in the folder of a store.
+    pub(super) is_lying: bool,
+    pub(super) noted: Noted,
 }
 
 /// What has come for those who have names, or from them, since the last turn.
@@ -31,11 +43,16 @@ pub(super) struct Names {
     pub(super) granted: Vec<(ConnRef, ClientName, Option<Box<Bookmark>>)>,
     /// Names that connections here have let go of, and what they have left behind.
     pub(super) released: Vec<(ClientName, Address, Option<Box<Bookmark>>)>,
+    /// Connections here whose sessions were written as they wanted, or could not be.
+    pub(super) kept: Vec<(ConnRef, bool)>,
 }
 
 impl Names {
     /// Whether there is nothing to do.
     pub(super) const fn is_empty(&self) -> bool {
-        self.taken_over.is_empty() && self.granted.is_empty() && self.released.is_empty()
+        self.taken_over.is_empty()
+            && self.granted.is_empty()
+            && self.released.is_empty()
+            && self.kept.is_empty()
     }
 }

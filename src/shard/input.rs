@@ -107,6 +107,10 @@ pub enum Mesh {
     TakenOver(ConnRef),
     /// To it: the connection has let go of its name, and leaves this behind.
     Released { name: ClientName, address: Address, left: Option<Box<Bookmark>> },
+    /// To it: what goes on after a restart is this, while the connection has its name; `None`: nothing.
+    Keep { name: ClientName, address: Address, is_awaited: bool, record: Option<Box<[u8]>> },
+    /// From it, if that is awaited: it is kept, or cannot be.
+    Kept { conn: ConnRef, is_kept: bool },
     /// To the shard that counts: how many events may this publisher publish?
     Ask(Box<AllowanceAsk>),
     /// From it.
@@ -160,6 +164,8 @@ impl Message for Mesh {
             Self::Store(asks::Ask::Page(_)) => Lane::Control,
             // What has been decided and must last: it is about no event.
             Self::Store(asks::Ask::Note(_)) => Lane::Control,
+            // As large as what one client has subscribed to and is in flight to it; those of one name keep their order.
+            Self::Store(asks::Ask::Session(_)) => Lane::Control,
             // Publishers wait for it, and whole lines of runs.
             Self::StoreSays(_) => Lane::Control,
             // In the order in which they were said, as much as there is of it; rows can wait until there is room for them.
@@ -188,6 +194,8 @@ impl Message for Mesh {
             | Self::Named { .. }
             | Self::TakenOver(_)
             | Self::Released { .. }
+            | Self::Keep { .. }
+            | Self::Kept { .. }
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::Inquire(..)
@@ -209,6 +217,12 @@ impl Message for Mesh {
             Self::Page(answer) => weight_of(&answer.page.events),
             Self::Store(asks::Ask::Append(run)) => weight_of(&run.events),
             Self::Store(asks::Ask::Note(ask)) => ask.note.name.len(),
+            Self::Store(asks::Ask::Session(ask)) => {
+                ask.record.name.len() + ask.record.bytes.as_ref().map_or(0, |bytes| bytes.len())
+            }
+            Self::Keep { name, record, .. } => {
+                name.as_str().len() + record.as_ref().map_or(0, |bytes| bytes.len())
+            }
             Self::StoreSays(asks::Answer::Page(page)) => {
                 page.result.as_ref().map_or(0, |stretch| weight_of(&stretch.events))
             }
@@ -241,6 +255,7 @@ impl Message for Mesh {
             | Self::Entered { .. }
             | Self::Leave(_)
             | Self::TakenOver(_)
+            | Self::Kept { .. }
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::KeysWanted

@@ -207,6 +207,11 @@ impl<M> Outgoing<M> {
         &mut self.parties[index]
     }
 
+    /// Whether nothing waits for one of them.
+    pub(super) fn is_empty_to(&self, party: impl Into<PartyId>) -> bool {
+        self.parties.get(party.into().index()).is_none_or(Pending::is_empty)
+    }
+
     /// Whether a lane to that party has room.
     pub(super) fn has_room(&self, party: impl Into<PartyId>, lane: Lane) -> bool {
         let party = party.into();

@@ -7,6 +7,7 @@ use super::Shard;
 use super::closes::CLOSE_NORMAL;
 use super::closes::CLOSE_POLICY;
 use super::closes::CLOSE_SILENT;
+use super::conns::Conn;
 use super::conns::Conns;
 use super::deadlines::seconds;
 use super::farewell;
@@ -16,8 +17,10 @@ use super::input::ConnRef;
 use super::input::asker_of;
 use super::life::SWEEP_TICKS;
 use super::names::Holding;
+use super::outlasting::Outlasting;
 use super::session::Patience;
 use super::session::Session;
+use super::settings::Settings;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
@@ -220,6 +223,7 @@ impl Shard {
         let gone = self.home.expire(now) + durable;
         self.telling.turn.spend(gone as u64 * UNITS_GONE);
         self.give_up_on_store(now);
+        Outlasting::at(self).go_on_keeping(now);
         self.tell_figures(now);
         self.tell_troubles(now);
         let first = self.life.sweep();
@@ -228,6 +232,7 @@ impl Shard {
             self.stats.behind = std::mem::take(&mut self.life.behind);
         }
         for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
+            Outlasting::at(self).note_progress(ConnId(index), now);
             self.look_at(ConnId(index), now);
         }
         // Each place that is looked at costs about a unit.
@@ -254,10 +259,8 @@ impl Shard {
         }
         let Some(conn) = self.conns.find_mut(id) else { return };
         let silent_s = seconds(now).saturating_sub(conn.heard_s);
-        let patience = Patience::of(&self.settings);
-        // Whoever is not read is not late.
-        let is_late =
-            conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(patience);
+        let is_late = is_late(&self.settings, conn);
+        let is_unknown = conn.who.is_none() || is_first_awaited(&self.settings, conn);
         match &mut conn.session {
             // Who waits for an answer has nothing to say.
             Session::Http(http) if http.is_waiting() => conn.heard_s = seconds(now),
@@ -267,7 +270,7 @@ impl Shard {
                 }
             }
             Session::WebSocket(websocket)
-                if conn.who.is_none()
+                if is_unknown
                     && websocket.identify_by_s().is_some_and(|by_s| by_s <= seconds(now)) =>
             {
                 self.close(id, CLOSE_POLICY, "authentication required", now);
@@ -345,6 +348,17 @@ impl Shard {
         self.mark_solo(id);
         self.hear_later(id);
     }
+}
+
+/// Whether what a client sends has been coming for too long. Whoever is not read is not late.
+fn is_late(settings: &Settings, conn: &mut Conn) -> bool {
+    let patience = Patience::of(settings);
+    conn.solo.as_deref().is_none_or(Solo::is_read) && conn.session.is_late(patience)
+}
+
+/// Whether a client has still to say its first packet, in a dialect whose clients say with it for how long they may be silent: also one that was let in at the upgrade, however often it pings.
+fn is_first_awaited(settings: &Settings, conn: &Conn) -> bool {
+    settings.silence(conn.voice) == Some(Silence::Agreed) && !conn.caller.has_agreed()
 }
 
 /// Whether connections that are spoken to so are ended without a close frame.

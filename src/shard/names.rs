@@ -17,11 +17,13 @@ use super::bookmark::Underway;
 use super::claims::Settled;
 use super::hold::Hold;
 use super::hold::Names;
+use super::hold::Noted;
 use super::input::Address;
 use super::input::Claimant;
 use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
+use super::outlasting::Outlasting;
 use super::solo::Solo;
 
 use super::window::Window;
@@ -51,14 +53,14 @@ impl<'a> Holding<'a> {
     }
 
     /// Where a name is kept.
-    fn keeper(&self, name: &ClientName) -> ShardId {
+    pub(super) fn keeper(&self, name: &ClientName) -> ShardId {
         let hash = FixedState::default().hash_one(name);
         let shard = hash % u64::from(self.shard.shards.count());
         ShardId(u16::try_from(shard).expect("it is a shard's number"))
     }
 
     /// A connection's client wants a name among those of its user: so nobody sends another user's clients away by calling itself like them.
-    pub(super) fn claim(&mut self, id: ConnId, client: &str, is_clean: bool) {
+    pub(super) fn claim(&mut self, id: ConnId, client: &str, is_clean: bool, now: Now) {
         let here = self.shard.shards.here();
         let Some(conn) = self.shard.conns.conn_ref(id) else { return };
         let Some(found) = self.shard.conns.find_mut(id) else { return };
@@ -70,35 +72,42 @@ impl<'a> Holding<'a> {
             left: None,
             begun: Vec::new(),
             is_lost: false,
+            is_lying: false,
+            noted: Noted::default(),
         };
         found.caller.origin_mut().hold = Some(Box::new(hold));
         let claimant = Claimant { address: Address { shard: here, conn }, is_clean };
         let keeper = self.keeper(&name);
         match keeper == here {
-            true => self.claimed(name, claimant),
+            true => self.claimed(name, claimant, now),
             false => self.shard.outgoing.to(keeper).push(Mesh::Claim { name, claimant }),
         }
     }
 
     /// A connection of some shard wants a name that is kept here.
-    pub(super) fn claimed(&mut self, name: ClientName, claimant: Claimant) {
+    pub(super) fn claimed(&mut self, name: ClientName, claimant: Claimant, now: Now) {
         let settled = self.shard.rights.claims.claim(name.clone(), claimant);
-        self.settle(Some(name), settled);
+        self.settle(Some(name), settled, now);
     }
 
     /// A connection of some shard lets go of a name that is kept here.
     pub(super) fn released(
         &mut self,
-        name: ClientName,
+        name: &ClientName,
         address: Address,
         left: Option<Box<Bookmark>>,
         now: Now,
     ) {
+        let is_left = left.is_some();
         let settled = self.shard.rights.claims.release(name.clone(), address, left, now);
-        self.settle(Some(name), settled);
+        self.settle(Some(name.clone()), settled, now);
+        if is_left && self.shard.rights.claims.left_of(name).is_some() {
+            Outlasting::at(self.shard).left_behind(name, now);
+        }
     }
 
-    fn settle(&mut self, name: Option<ClientName>, settled: Settled) {
+    /// Does what follows from what was said of names.
+    pub(super) fn settle(&mut self, name: Option<ClientName>, settled: Settled, now: Now) {
         let here = self.shard.shards.here();
         for Address { shard, conn } in settled.taken_over {
             match shard == here {
@@ -114,12 +123,22 @@ impl<'a> Holding<'a> {
         }
         self.shard.life.wills.extend(settled.wills);
         self.shard.stats.left.crowded_out += settled.crowded_out;
+        for name in settled.ended {
+            Outlasting::at(self.shard).forget(&name, None, now);
+        }
+        for name in settled.changed {
+            Outlasting::at(self.shard).left_behind(&name, now);
+        }
     }
 
     /// Does what has come since the last turn.
     pub(super) fn go_on(&mut self, now: Now) {
         while !self.shard.rights.names.is_empty() {
-            let Names { taken_over, granted, released } = mem::take(&mut self.shard.rights.names);
+            let Names { taken_over, granted, released, kept } =
+                mem::take(&mut self.shard.rights.names);
+            for (conn, is_kept) in kept {
+                Outlasting::at(self.shard).kept(conn, is_kept, now);
+            }
             for (conn, name, left) in granted {
                 self.granted(conn, name, left, now);
             }
@@ -131,7 +150,7 @@ impl<'a> Holding<'a> {
             }
         }
         let settled = self.shard.rights.claims.look(now);
-        self.settle(None, settled);
+        self.settle(None, settled, now);
     }
 
     fn release(
@@ -142,8 +161,12 @@ impl<'a> Holding<'a> {
         now: Now,
     ) {
         let keeper = self.keeper(&name);
-        match keeper == self.shard.shards.here() {
-            true => self.released(name, address, left, now),
+        let is_here = keeper == self.shard.shards.here();
+        if !is_here && self.shard.life.is_stopping() {
+            Outlasting::at(self.shard).leave_at_once(&name, left.as_deref(), now);
+        }
+        match is_here {
+            true => self.released(&name, address, left, now),
             false => self.shard.outgoing.to(keeper).push(Mesh::Released { name, address, left }),
         }
     }
@@ -157,6 +180,7 @@ impl<'a> Holding<'a> {
             return self.release(name, address, left, now);
         };
         hold.is_granted = true;
+        hold.is_lying = left.as_ref().is_some_and(|left| left.is_durable);
         let left = left.filter(|left| left.is_met);
         let words: Option<Box<[u8]>> = left.as_ref().map(|left| left.words.clone());
         let received = left.as_ref().and_then(|left| left.in_flight.as_ref());
@@ -200,8 +224,9 @@ impl<'a> Holding<'a> {
             let will = will.take_if(|will| will.delay_s > 0);
             // What was not gone on from is left as it was.
             let bookmark = left.map_or_else(|| self.bookmark(id, begun), |left| *left);
-            let Kept { words, lasts_s, is_met } = kept;
-            Box::new(Bookmark { words, lasts_s, is_met, will, ..bookmark })
+            let Kept { words, lasts_s, is_met, is_once: _, is_open } = kept;
+            let is_durable = bookmark.is_durable && !is_open;
+            Box::new(Bookmark { words, lasts_s, is_met, will, is_durable, ..bookmark })
         });
         self.shard.life.wills.extend(will.map(|will| will.draft));
         let address = Address { shard: here, conn };
@@ -212,6 +237,7 @@ impl<'a> Holding<'a> {
     fn bookmark(&mut self, id: ConnId, begun: Vec<Begun>) -> Bookmark {
         let mut homes = self.shard.cursor_before_held(id);
         let subs = self.shard.subs_of(id).to_vec();
+        let is_durable = self.shard.rights.keeping.covers(subs.iter().map(|sub| &**sub));
         let (mut in_flight, mut untold) = (None, Vec::new());
         if let Some(solo) = self.shard.conns.solo_mut(id) {
             solo.lower(&mut homes, &subs);
@@ -229,7 +255,7 @@ impl<'a> Holding<'a> {
         let is_later = |begun: &[u64]| begun.iter().zip(&homes).any(|(begun, at)| begun > at);
         let begun = begun.into_iter().filter(|(_, at)| is_later(at)).collect();
         let (homes, untold) = (homes.into(), untold.into());
-        Bookmark { homes, begun, untold, in_flight, ..Bookmark::default() }
+        Bookmark { homes, begun, untold, in_flight, is_durable, ..Bookmark::default() }
     }
 
     /// A subscription begins: notes when, if its client has still to be sent what came before.
@@ -328,7 +354,7 @@ impl<'a> Holding<'a> {
 }
 
 /// The subscriptions of a connection that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
-fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
+pub(super) fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
     let kept = subs.iter().enumerate().filter(|(_, sub)| sub.told_in.is_none());
     kept.fold(0, |set, (at, _)| set | 1 << at)
 }
@@ -336,11 +362,12 @@ fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
 impl Solo {
     /// Whether the client has still to be sent something that came before now.
     fn is_behind(&self) -> bool {
-        self.outbox.has_items() || !self.replays.is_empty()
+        let is_awaited = self.window.as_ref().is_some_and(|window| !window.is_empty());
+        self.outbox.has_items() || !self.replays.is_empty() || is_awaited
     }
 
     /// Lowers a cursor to what was sent of messages that are to be acknowledged.
-    fn lower(&self, homes: &mut [u64], subs: &[std::sync::Arc<Subscription>]) {
+    pub(super) fn lower(&self, homes: &mut [u64], subs: &[std::sync::Arc<Subscription>]) {
         for (home, told_us) in self.replays.iter().flat_map(|replay| replay.missed_up_to()) {
             if let Some(at) = homes.get_mut(home.index()) {
                 *at = told_us;
@@ -356,7 +383,7 @@ impl Solo {
     }
 
     /// Subscriptions that are being told which states there are, and were not told of all of them.
-    fn untold(&self, subs: &[std::sync::Arc<Subscription>]) -> Vec<SubId> {
+    pub(super) fn untold(&self, subs: &[std::sync::Arc<Subscription>]) -> Vec<SubId> {
         let telling = self.replays.iter().filter(|replay| replay.untold.is_some());
         let telling = telling.fold(0, |set, replay| set | 1 << replay.sub);
         let past = self.outbox.events().filter(|(.., is_past)| *is_past);

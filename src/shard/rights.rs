@@ -5,6 +5,7 @@
 use super::allowance::Allowances;
 use super::claims::Claims;
 use super::hold::Names;
+use super::keeping::Keeping;
 use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;
@@ -16,6 +17,8 @@ pub(super) struct Rights {
     pub(super) claims: Claims,
     /// What has come for connections here that have names.
     pub(super) names: Names,
+    /// Which sessions whose names are kept here lie in a folder.
+    pub(super) keeping: Keeping,
     pub(super) tokens: Tokens,
     /// On the shard that counts: everyone who is counted.
     pub(super) registrar: Registrar,
@@ -29,6 +32,7 @@ impl Rights {
         Self {
             claims: Claims::within(settings.memory.sessions_bytes_max),
             names: Names::default(),
+            keeping: Keeping::new(settings),
             tokens: Tokens::new(settings),
             registrar: Registrar::new(settings.access.limits, rates_max),
             allowances: Allowances::within(rates_max),

@@ -121,6 +121,6 @@ impl Shards {
                 }
             }
         }
-        SnapshotRest { parts, is_of_states }
+        SnapshotRest { parts, is_of_states, since_us: 0 }
     }
 }

@@ -21,6 +21,7 @@ use crate::dialect::hook::Identity;
 use crate::event::Event;
 use crate::event::HomeId;
 use crate::event::Mark;
+use crate::event::Op;
 use crate::event::TopicKey;
 use crate::event::TopicName;
 use crate::history::Read;
@@ -180,10 +181,25 @@ impl Solo {
         self.replays.shrink_to_fit();
     }
 
-    /// Which of these subscriptions get a live event of this home: not those of which the past is still being told there. What is told to one of those that are told
-    /// together what they have missed will be told to all.
-    pub(super) fn live(&self, home: HomeId, mut subs: u64) -> u64 {
-        for replay in self.replays.iter().filter(|replay| replay.waits_for(home)) {
+    /// A subscription that hears everything live begins, and is told which states there are.
+    pub(super) fn begin_states(&mut self, sub: u8, now: Now) {
+        let of_it = self.replays.iter_mut().filter(|replay| replay.sub == sub);
+        for untold in of_it.filter_map(|replay| replay.untold.as_mut()) {
+            untold.since_us = if untold.is_of_states { now.wall_us } else { 0 };
+        }
+    }
+
+    /// Which of these subscriptions get a live event: not those of which the past is still being told at its home, nor those that are still to be told which states there were when they
+    /// began, if it is one of these: it was on its way then, and is told with them. What is told to one of those that are told together what they have missed will be told to all.
+    pub(super) fn live(&self, event: &Event, mut subs: u64) -> u64 {
+        let home = event.home;
+        for replay in &self.replays {
+            if replay.tells_state(event) {
+                subs &= !replay.set();
+            }
+            if !replay.waits_for(home) {
+                continue;
+            }
             let is_missed = replay.together & subs != 0;
             subs = if is_missed { 0 } else { subs & !replay.set() };
         }
@@ -322,6 +338,15 @@ impl Replay {
             self.state_bytes += REPLAY_KEY_BYTES + event.key.len();
         }
         is_news
+    }
+
+    /// Whether an event is one of the states that it tells, though its subscription hears everything live: it was stamped before that began, and its home has not said yet which states there are.
+    fn tells_state(&self, event: &Event) -> bool {
+        self.untold.as_ref().is_some_and(|untold| {
+            event.time_us <= untold.since_us
+                && matches!(event.op, Op::Upsert | Op::Create)
+                && !self.began_us.iter().any(|(home, _)| *home == event.home)
+        })
     }
 
     pub(super) fn waits_for(&self, home: HomeId) -> bool {

@@ -30,6 +30,8 @@ pub struct SessionsLeft {
     pub lost: u64,
     /// Sessions that have ended for want of room.
     pub crowded_out: u64,
+    /// Sessions that could not be written to the folder when they were to be.
+    pub unkept: u64,
 }
 
 /// Counters since the start, and a few levels.

@@ -93,6 +93,9 @@ impl Shard {
         if !is_live || *past.0 != Since::Now {
             self.begin_replay(id, ReplayTarget { sub, is_live }, subscription, past, now);
         }
+        if is_live && let Some(solo) = self.conns.solo_mut(id) {
+            solo.begin_states(sub, now);
+        }
         self.sleep_or_wake(id);
         Ok(())
     }

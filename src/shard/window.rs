@@ -29,6 +29,8 @@ pub(super) struct Window {
     /// Numbers of messages that the client has, in the order in which it said so: they stay in use until it is done with them.
     received: VecDeque<u16>,
     counted: Counted,
+    /// Messages with which the client was done by now, all of them together.
+    pub(super) acknowledged_count: u32,
     /// Items of the outbox up to this number were looked at while the window was full, and must wait.
     pub(super) held_until: u64,
 }
@@ -43,6 +45,7 @@ impl Window {
             unsent: 0,
             received: VecDeque::new(),
             counted,
+            acknowledged_count: 0,
             held_until: 0,
         }
     }
@@ -163,7 +166,26 @@ impl Window {
             self.counted.set(self.bytes() - FLYING_BYTES);
         }
         self.held_until = 0;
+        self.acknowledged_count = self.acknowledged_count.wrapping_add(1);
         was_full
+    }
+
+    /// Whether something of it is to be told exactly once.
+    pub(super) fn is_once(&self) -> bool {
+        !self.received.is_empty() || self.flying.iter().any(|flying| flying.qos > 1)
+    }
+
+    /// Lowers a cursor to before what is in flight to these subscriptions; answers which of them are being told which states there are.
+    pub(super) fn lower(&self, homes: &mut [u64], kept: u64) -> u64 {
+        let mut told = 0;
+        for Flying { event, subs, is_past, .. } in &self.flying {
+            match homes.get_mut(event.home.index()).filter(|_| subs & kept != 0) {
+                Some(_) if *is_past => told |= subs & kept,
+                Some(at) => *at = event.time_us.saturating_sub(1).min(*at),
+                None => {}
+            }
+        }
+        told
     }
 
     /// Applies `change` to the set of subscriptions of everything that is in flight.

@@ -120,6 +120,7 @@ impl<W: Watcher> StoreParty<W> {
             Mesh::Store(Ask::Append(append)) => self.keeper.append(*append),
             Mesh::Store(Ask::Page(ask)) => self.keeper.ask(*ask, out),
             Mesh::Store(Ask::Note(ask)) => self.keeper.note(*ask, out),
+            Mesh::Store(Ask::Session(ask)) => self.keeper.session(*ask, out),
             // Whoever says anything else takes it for somebody else.
             _ => {}
         }

@@ -13,10 +13,14 @@ use super::source::code_of;
 use super::source::sources;
 
 /// Files that are about one thing in several parts, and import each other: of which one thing.
-const ONE_PURPOSE: [(&[&str], &str); 9] = [
+const ONE_PURPOSE: [(&[&str], &str); 10] = [
     (
         &["shard::inquiry", "shard::input"],
         "messages, and those among them that are about an operator",
+    ),
+    (
+        &["shard::names", "shard::outlasting"],
+        "names of clients, and what lies under them in a folder",
     ),
     (
         &["config::changes", "config::row_tables", "config::tables"],
@@ -69,6 +73,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "histogram",
                 "input",
                 "inquiry",
+                "kept",
                 "keys",
                 "lanes",
                 "latency",
@@ -128,6 +133,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "gathered",
                 "home",
                 "intake",
+                "keeping",
                 "large",
                 "life",
                 "mixed",
@@ -177,7 +183,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
     (
         "admin",
         &[
-            &["party_figures"],
+            &["page", "party_figures"],
             &[
                 "board",
                 "cache_figures",
@@ -188,6 +194,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "orders",
                 "store_figures",
             ],
+            &["hook_figures"],
         ],
     ),
 ];

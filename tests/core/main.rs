@@ -14,6 +14,7 @@ mod input_times;
 mod names;
 mod overload;
 mod publish_rate;
+mod retained;
 mod sends;
 mod sessions;
 mod simulation;

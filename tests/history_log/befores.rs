@@ -55,6 +55,7 @@ fn setup(limits: Limits) -> Setup {
         carried_bytes_max: 1 << 20,
         last_bytes_max: 0,
         ledger: LedgerBounds { bytes_max: 1 << 16, kept_s: None },
+        sessions_bytes_max: (1 << 20, 1 << 20),
         now_s: 0,
     }
 }

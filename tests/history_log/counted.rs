@@ -54,6 +54,7 @@ fn open(disk: Sim, shelves_bytes_max: usize) -> (Keeper<Sim>, Opened) {
         carried_bytes_max: 1 << 20,
         last_bytes_max: 0,
         ledger: LedgerBounds { bytes_max: 1 << 16, kept_s: None },
+        sessions_bytes_max: (1 << 20, 1 << 20),
         now_s: 0,
     };
     Keeper::open(disk, setup).unwrap()

@@ -10,6 +10,7 @@ mod disk;
 mod ledger;
 mod life;
 mod resume;
+mod sessions;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

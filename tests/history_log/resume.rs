@@ -97,6 +97,7 @@ fn setup(shards: u16, boot: u32, sync: SyncPolicy) -> Setup {
         carried_bytes_max: 1 << 20,
         last_bytes_max: 1 << 14,
         ledger: LedgerBounds { bytes_max: 1 << 16, kept_s: None },
+        sessions_bytes_max: (1 << 20, 1 << 20),
         now_s: 0,
     }
 }
@@ -117,6 +118,7 @@ fn party(store: &Store, now_us: &Rc<Cell<u64>>) -> Party {
                 Ask::Append(run) => keeper.append(*run),
                 Ask::Page(ask) => keeper.ask(*ask, &mut out),
                 Ask::Note(ask) => keeper.note(*ask, &mut out),
+                Ask::Session(ask) => keeper.session(*ask, &mut out),
             }
             let now = (now_us.get(), now_us.get());
             while let Ok(Stepped::Did) = keeper.step(now, |_| true, &mut out) {}
@@ -162,7 +164,7 @@ impl Scene {
         // Later than all lives before.
         world.advance_us(life as u64 * 60_000_000);
         for (shard, restored) in world.shards.iter_mut().zip(&opened.restored) {
-            shard.restore(restored);
+            shard.restore(restored, world.now);
         }
         let store = Rc::new(RefCell::new(Some(keeper)));
         let now_us = Rc::new(Cell::new(world.now.wall_us));

@@ -27,9 +27,11 @@ use fanwire::history::asks::PageAsk;
 use fanwire::history::asks::Refusal;
 use fanwire::history::asks::Restored;
 use fanwire::history::asks::RestoredTopic;
+use fanwire::history::asks::SessionAsk;
 use fanwire::history::asks::Stretch;
 use fanwire::history::asks::Why;
 use fanwire::history::log::Note;
+use fanwire::history::log::SessionRecord;
 use fanwire::shard::Mesh;
 use fanwire::shard::PartyId;
 
@@ -44,6 +46,8 @@ pub struct Kept {
     pub ahead: u64,
     /// What its ledger remembers.
     pub notes: Vec<Note>,
+    /// What clients go on from.
+    pub sessions: BTreeMap<Box<str>, Box<[u8]>>,
 }
 
 /// How it goes about it.
@@ -65,6 +69,8 @@ pub struct Ways {
     pub page_events_max: usize,
     /// Why it keeps no notes, if it does not.
     pub notes_nothing: Option<NotNoted>,
+    /// One session in so many finds no room; 0: none.
+    pub unkept_one_in: usize,
     /// It looks for last events so many runs before it answers, and says so.
     pub lags: usize,
 }
@@ -134,6 +140,7 @@ impl Store {
             Ask::Append(run) => self.append(&run, now),
             Ask::Page(ask) => self.page(&ask, now),
             Ask::Note(ask) => self.note(&ask, now),
+            Ask::Session(ask) => self.session(*ask, now),
         }
     }
 
@@ -182,6 +189,23 @@ impl Store {
             self.kept.borrow_mut().notes.push(ask.note.clone());
         }
         let answer = Answer::Noted { ticket: ask.ticket, result };
+        self.pages.push((due_ms, PartyId::from(ask.shard), answer));
+    }
+
+    fn session(&mut self, ask: SessionAsk, now: Now) {
+        let due_ms = now.mono_ms + self.chance.below(self.ways.sync_ms + 1) as u64;
+        let unkept = self.ways.unkept_one_in;
+        let SessionRecord { name, bytes } = ask.record;
+        let is_kept = !self.chance.one_in(unkept);
+        let result = if is_kept { Ok(()) } else { Err(NotNoted::DiskFull) };
+        if is_kept {
+            let sessions = &mut self.kept.borrow_mut().sessions;
+            match bytes {
+                Some(bytes) => drop(sessions.insert(name, bytes)),
+                None => drop(sessions.remove(&name)),
+            }
+        }
+        let answer = Answer::SessionKept { ticket: ask.ticket, result };
         self.pages.push((due_ms, PartyId::from(ask.shard), answer));
     }
 
@@ -286,7 +310,9 @@ impl Kept {
         let gone = self.lost.values().flatten().map(|lost| lost.2);
         let stamped_us = stamps.chain(gone).max().unwrap_or(0);
         let notes = self.notes.clone().into();
-        Restored { stamped_us, topics: topics.collect(), ceiling: 0, last, last_after_us, notes }
+        let sessions = self.sessions.iter().map(|(name, bytes)| (name.clone(), bytes.clone()));
+        let (topics, sessions) = (topics.collect(), sessions.collect());
+        Restored { stamped_us, topics, ceiling: 0, last, last_after_us, notes, sessions }
     }
 
     /// The newest event of each key that is no delete, by stamp, as of a moment.

@@ -333,7 +333,7 @@ impl World {
     pub fn join_store(&mut self, store: Store, last_max: usize) {
         let shard_count = u16::try_from(self.shards.len()).unwrap();
         for (shard, id) in self.shards.iter_mut().zip((0..).map(ShardId)) {
-            shard.restore(&store.kept.borrow().restored(id, shard_count, last_max));
+            shard.restore(&store.kept.borrow().restored(id, shard_count, last_max), self.now);
         }
         self.store = Some(store);
         for ways in &mut self.ways {

@@ -130,6 +130,11 @@ impl Opened {
         steps.push(Step::Ask { ticket: Ticket::Only, what });
     }
 
+    /// What is said for the client if it goes without a word, from here on.
+    pub(super) fn will(&mut self) -> Option<Step> {
+        self.will.take().map(|will| Step::Will(Some(will)))
+    }
+
     /// Seconds for which the session outlasts the connection.
     pub(super) const fn lasts_s(&self) -> u32 {
         self.lasts_s
@@ -137,14 +142,11 @@ impl Opened {
 
     /// The client is let in, and goes on with a session if there is one; a packet of its may have so many bytes.
     pub(super) fn let_in(
-        &mut self,
+        &self,
         packet_bytes_max: usize,
         is_resumed: bool,
         steps: &mut Vec<Step>,
     ) -> Terms {
-        if let Some(will) = self.will.take() {
-            steps.push(Step::Will(Some(will)));
-        }
         let Self { version, wants_reasons, keep_alive_s, .. } = *self;
         let dialect = if version == Version::V5 { V5 } else { V4 };
         steps.push(Step::Speak(dialect));
@@ -210,7 +212,7 @@ fn assigned_id(context: &Context<'_>) -> Box<str> {
 }
 
 /// Says CONNACK, and ends the connection.
-fn say_refused(version: Version, reason: Reason, why: &str, steps: &mut Vec<Step>) {
+pub(super) fn say_refused(version: Version, reason: Reason, why: &str, steps: &mut Vec<Step>) {
     let mut properties = Vec::new();
     Property::Text(PropertyId::ReasonString, why).put(&mut properties);
     let mut out = Vec::new();

@@ -41,6 +41,10 @@ pub(super) struct Publications {
     alias_bytes: usize,
     /// Messages of QoS 2 that were taken and not released.
     taken: BTreeSet<u16>,
+    /// A message of QoS 2 has come by this connection, or was underway before it.
+    is_once: bool,
+    /// Messages of QoS 2 whose places are asked for.
+    once_asked: u32,
     /// Those of the messages whose places are asked for that are requests: as many as travel together at most.
     requests: VecDeque<Asking>,
 }
@@ -75,6 +79,21 @@ impl Publications {
         &self.taken
     }
 
+    /// Whether something is said or was heard exactly once.
+    pub(super) const fn is_once(&self) -> bool {
+        self.is_once
+    }
+
+    /// Whether it is not known yet if some message of QoS 2 was published.
+    pub(super) const fn is_open(&self) -> bool {
+        self.once_asked > 0
+    }
+
+    /// A message of QoS 2 has come; whether it is the first one.
+    pub(super) const fn begins_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_once, true)
+    }
+
     /// The client goes on with a session: of what it has said that it has, it hears again that it may forget it.
     pub(super) fn go_on(
         &mut self,
@@ -83,6 +102,7 @@ impl Publications {
         terms: Terms,
         steps: &mut Vec<Step>,
     ) {
+        self.is_once |= !taken.is_empty() || !received.is_empty();
         self.taken = taken;
         //= mqtt-v5.0#4.4
         //# When a Client reconnects with Clean Start set to 0 and a session is present, both the Client and Server MUST resend any
@@ -126,6 +146,7 @@ impl Publications {
                 self.requests.extend(asking);
                 if qos == QoS::ExactlyOnce {
                     self.taken.insert(id);
+                    self.once_asked += 1;
                 }
                 let (ticket, what) = (Ticket::Number(number), Request::Publish(vec![draft]));
                 steps.push(Step::Ask { ticket, what });
@@ -178,6 +199,7 @@ impl Publications {
         let id = u16::try_from(number & 0xffff).unwrap_or_default();
         let qos =
             QoS::of(u8::try_from(number >> 16 & 0b11).unwrap_or_default()).unwrap_or_default();
+        self.once_asked -= u32::from(qos == QoS::ExactlyOnce);
         let asking = if number & REQUEST != 0 { self.requests.pop_front() } else { None };
         let refusal = match published {
             Published::Answered { results: [Err(code)], topics: [topic] } => {

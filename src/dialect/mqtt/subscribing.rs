@@ -53,6 +53,8 @@ pub(super) struct Subscriptions {
     filter_bytes: usize,
     /// They outlast the connection.
     pub(super) is_kept: bool,
+    /// A filter of QoS 2 was granted to this connection, or to the session before it.
+    is_once: bool,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
     /// Those that a session is to go on with.
@@ -154,7 +156,13 @@ impl Subscriptions {
         self.filter_bytes + awaited
     }
 
+    /// Whether something is told exactly once.
+    pub(super) const fn is_once(&self) -> bool {
+        self.is_once
+    }
+
     fn insert(&mut self, filter: Arc<str>, held: Held) {
+        self.is_once |= held.qos == QoS::ExactlyOnce;
         let (own_bytes, packet_bytes) = (FILTER_BYTES + filter.len(), held.packet.len());
         self.filter_bytes += packet_bytes;
         self.filter_bytes = match self.filters.insert(filter, held) {
@@ -257,6 +265,9 @@ impl Subscriptions {
                 None if !topic::is_filter(filter) => Reason::TOPIC_FILTER_INVALID,
                 None => Reason::NO_SUBSCRIPTION_EXISTED,
             });
+        }
+        if self.is_kept {
+            steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
         }
         let mut out = Vec::new();
         put_unsuback(version, unsubscribe.id, &reasons, &mut out);

@@ -5,6 +5,7 @@
 use super::asking::Asking;
 use super::kept;
 use super::opening::Opened;
+use super::opening::say_refused;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
@@ -17,6 +18,7 @@ use crate::dialect::Context;
 use crate::dialect::Hook;
 use crate::dialect::Kept;
 use crate::dialect::NoPacket;
+use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
@@ -26,6 +28,7 @@ use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Fault;
 use crate::wire::mqtt::Packet;
 use crate::wire::mqtt::PropertyId;
+use crate::wire::mqtt::QoS;
 use crate::wire::mqtt::Reason;
 use crate::wire::mqtt::Version;
 use crate::wire::mqtt::put_connack;
@@ -43,6 +46,8 @@ pub struct Conversation {
     lasts_s: u32,
     /// The client is known to have heard whether it goes on with a session: it has said something since, or it does.
     is_met: bool,
+    /// CONNACK waits until the session that is gone on with is kept as it is now.
+    is_entering: bool,
     state: State,
     publications: Publications,
     subscriptions: Subscriptions,
@@ -71,6 +76,7 @@ impl Conversation {
             session_s_max,
             lasts_s: 0,
             is_met: false,
+            is_entering: false,
             state: State::Silent,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
@@ -119,6 +125,9 @@ impl Conversation {
             }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
+                if publish.qos == QoS::ExactlyOnce && self.publications.begins_once() {
+                    self.keep_first(steps);
+                }
                 if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
                     self.refuse(fault, steps);
                 }
@@ -188,6 +197,24 @@ impl Conversation {
         }
     }
 
+    /// Has the session kept as it is, if it is to last, before anything else is done: nobody goes on from what it was before.
+    fn keep_first(&self, steps: &mut Vec<Step>) {
+        if self.lasts_s > 0 {
+            steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
+        }
+    }
+
+    /// There is no room for the session where it would outlast the server.
+    fn not_kept(&self, steps: &mut Vec<Step>) {
+        let why = "the session cannot be kept: there is no room for it on the server's disk";
+        match &self.state {
+            State::Open(terms) if self.is_entering => {
+                say_refused(terms.version, Reason::QUOTA_EXCEEDED, why, steps);
+            }
+            _ => Self::end_for(Fault::of(Reason::QUOTA_EXCEEDED, why), steps),
+        }
+    }
+
     fn refuse(&self, fault: Fault, steps: &mut Vec<Step>) {
         if self.version().is_none() && fault.reason == Reason::UNSUPPORTED_VERSION {
             //= mqtt-v3.1.1#3.1.2.2
@@ -250,6 +277,8 @@ impl Talk for Conversation {
             words: kept::written(self.publications.taken(), self.subscriptions.packets()),
             lasts_s: self.lasts_s,
             is_met: self.is_met,
+            is_open: self.publications.is_open(),
+            is_once: self.publications.is_once() || self.subscriptions.is_once(),
         })
     }
 }
@@ -276,6 +305,11 @@ impl Ask for Conversation {
             }
             (Answer::Claimed { words, received }, _) => {
                 let State::Entering(opened) = &mut self.state else { return };
+                steps.extend(opened.will());
+                if words.is_some() {
+                    self.is_entering = true;
+                    steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
+                }
                 let terms = opened.let_in(self.packet_bytes_max, words.is_some(), steps);
                 self.lasts_s = opened.lasts_s();
                 self.is_met = words.is_some();
@@ -293,8 +327,11 @@ impl Ask for Conversation {
                     opened.not_let_in(reason, steps);
                 }
             }
+            (Answer::Kept { is_kept: true }, _) => self.is_entering = false,
+            (Answer::Kept { is_kept: false }, _) => self.not_kept(steps),
             (Answer::Subscribed(results), _) => {
                 if let Some(terms) = self.terms() {
+                    self.keep_first(steps);
                     self.subscriptions.answered(results, terms, steps);
                     self.filters_changed(context, steps);
                 }

@@ -102,6 +102,7 @@ impl Ask for Conversation {
                 unreachable!("what becomes of subscriptions is told as outcomes")
             }
             Answer::Claimed { .. }
+            | Answer::Kept { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
             | Answer::TableFailed(_)

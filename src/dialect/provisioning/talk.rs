@@ -201,6 +201,7 @@ impl Ask for Conversation {
             Answer::Published(_)
             | Answer::Subscribed(_)
             | Answer::Claimed { .. }
+            | Answer::Kept { .. }
             | Answer::Rows(_)
             | Answer::Written(_)
             | Answer::TableFailed(_)

@@ -10,6 +10,7 @@ mod notes;
 mod opening;
 mod reading;
 mod retention;
+mod sessions;
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,7 @@ pub use opening::Opened;
 pub use opening::Setup;
 pub use opening::StoredClass;
 
+use self::sessions::SessionsKept;
 use super::asks::Answer;
 use super::asks::Append;
 use super::asks::Fault;
@@ -114,6 +116,7 @@ pub struct Keeper<D: Disk> {
     ledger: Ledger<D::File>,
     /// Notes that wait to be kept.
     notes: Vec<NoteAsk>,
+    sessions: SessionsKept<D::File>,
     /// When segments are looked at again that may be let go of, and room if there was none.
     tidy_us: u64,
     turn: Turn,
@@ -126,6 +129,7 @@ enum Turn {
     Write,
     Sync,
     Read,
+    Sessions,
     LetGo,
 }
 
@@ -134,16 +138,16 @@ impl Turn {
         match self {
             Self::Write => Self::Sync,
             Self::Sync => Self::Read,
-            Self::Read => Self::LetGo,
+            Self::Read => Self::Sessions,
+            Self::Sessions => Self::LetGo,
             Self::LetGo => Self::Write,
         }
     }
 
     /// Each once, this one first.
-    const fn in_order(self) -> [Self; 4] {
-        let second = self.next();
-        let third = second.next();
-        [self, second, third, third.next()]
+    const fn in_order(self) -> [Self; 5] {
+        let (second, third) = (self.next(), self.next().next());
+        [self, second, third, third.next(), third.next().next()]
     }
 }
 
@@ -190,7 +194,7 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Does one thing: keeps notes; or else, in turn, writes what waits, syncs what is due, reads a page for a shard that has room for it, lets go of a segment. Answers go to `out`.
+    /// Does one thing: keeps notes; or else, in turn, writes what waits, syncs what is due, reads a page for a shard that has room for it, keeps sessions, lets go of a segment. Answers go to `out`.
     /// `now_us` never goes back; `wall_us` is the time of day.
     ///
     /// # Errors
@@ -211,6 +215,8 @@ impl<D: Disk> Keeper<D> {
                 Turn::Write => self.write_group(now_us, out).map(|()| true)?,
                 Turn::Sync => self.sync_due(now_us, out)?,
                 Turn::Read => self.read_next(&has_room, out)?,
+                Turn::Sessions if !self.sessions.is_waiting() => false,
+                Turn::Sessions => self.sessions.keep(&mut self.disk, out).map(|()| true)?,
                 Turn::LetGo => self.tidies_us() <= now_us && self.tidy((now_us, wall_us))?,
             };
             if did {
@@ -237,7 +243,8 @@ impl<D: Disk> Keeper<D> {
             self.write_group(now_us, out)?;
         }
         self.sync_all(out)?;
-        self.refuse_notes(out);
+        notes::refuse(&std::mem::take(&mut self.notes), out);
+        self.sessions.refuse(out);
         for ask in std::mem::take(&mut self.pages) {
             out.push(failed(&ask, Fault::Closing));
         }

@@ -51,15 +51,14 @@ impl<D: Disk> Keeper<D> {
         out.extend(asked.iter().map(|ask| noted(ask, result)));
         Ok(())
     }
-
-    /// Nothing is kept any more.
-    pub(super) fn refuse_notes(&mut self, out: &mut Vec<Outcome>) {
-        let asked = std::mem::take(&mut self.notes);
-        out.extend(asked.iter().map(|ask| noted(ask, Err(NotNoted::Closing))));
-    }
 }
 
-fn result_of(kept: Result<(), NotKept>) -> Result<Result<(), NotNoted>, DiskError> {
+/// Nothing is kept any more.
+pub(super) fn refuse(asked: &[NoteAsk], out: &mut Vec<Outcome>) {
+    out.extend(asked.iter().map(|ask| noted(ask, Err(NotNoted::Closing))));
+}
+
+pub(super) fn result_of(kept: Result<(), NotKept>) -> Result<Result<(), NotNoted>, DiskError> {
     match kept {
         Ok(()) => Ok(Ok(())),
         Err(NotKept::Crowded) => Ok(Err(NotNoted::Crowded)),

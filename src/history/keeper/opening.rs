@@ -4,6 +4,7 @@
 //! lay before. Nothing is read of the events themselves but the newest of their keys.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::Figures;
@@ -11,6 +12,7 @@ use super::Home;
 use super::Keeper;
 use super::KeeperClass;
 use super::SyncPolicy;
+use super::sessions::SessionsKept;
 use crate::event::Homes;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
@@ -29,6 +31,10 @@ use crate::history::log::Limits;
 use crate::history::log::Made;
 use crate::history::log::Recovered;
 use crate::history::log::Segment;
+use crate::history::log::SessionBounds;
+use crate::history::log::Sessions;
+use crate::history::log::SessionsFault;
+use crate::history::log::SessionsFound;
 use crate::history::log::Shelf;
 
 /// Topics that are kept alike, and how.
@@ -59,6 +65,8 @@ pub struct Setup {
     /// Bytes of last events that each home has room for.
     pub last_bytes_max: usize,
     pub ledger: LedgerBounds,
+    /// Bytes that sessions may take in the folder, and in the table that finds them there.
+    pub sessions_bytes_max: (u64, usize),
     /// Seconds since 1970: what the ledger remembers and is over by now is forgotten.
     pub now_s: u64,
 }
@@ -82,6 +90,9 @@ pub struct Opened {
     pub events: u64,
     /// The server had another number of shards.
     pub shards_before: Option<u16>,
+    /// Sessions that are gone on with; and why others are not.
+    pub sessions: usize,
+    pub sessions_fault: Option<SessionsFault>,
     /// No topic is kept, and no log was looked at: only what was revoked.
     pub is_ledger_alone: bool,
 }
@@ -112,6 +123,10 @@ impl<D: Disk> Keeper<D> {
         let Folder { manifest, logs, found, lost_power } = folder;
         let ledger = Ledger::open(&mut disk, manifest.salt, setup.ledger, setup.now_s)?;
         let notes: Arc<[_]> = ledger.notes().collect();
+        let of_sessions = (setup.sessions_bytes_max, shape_of(&setup.classes, shards));
+        let (sessions, mut known) =
+            open_sessions(&mut disk, (manifest.salt, lost_power), of_sessions)?;
+        let of_sessions: Arc<[_]> = std::mem::take(&mut known.sessions).into();
         let homes = setup.homes.clone();
         let home_of: HomeOf = Arc::new(move |topic| homes.of(topic));
         let shelf_bytes = setup.shelves_bytes_max / logs.len().max(1);
@@ -141,6 +156,7 @@ impl<D: Disk> Keeper<D> {
             pages: std::collections::VecDeque::new(),
             ledger,
             notes: Vec::new(),
+            sessions: SessionsKept::new(sessions),
             tidy_us: 0,
             turn: super::Turn::Write,
             figures: Figures::default(),
@@ -148,16 +164,23 @@ impl<D: Disk> Keeper<D> {
         let mut restored = keeper.restore(&setup.homes, setup.last_bytes_max)?;
         for restored in &mut restored {
             restored.notes = Arc::clone(&notes);
+            restored.sessions = Arc::clone(&of_sessions);
         }
         let stamped = restored.iter().map(|restored| restored.stamped_us);
         for (home, stamped_us) in keeper.homes.iter_mut().zip(stamped) {
             home.stamped_us = stamped_us;
         }
-        let opened = Opened { shards_before, is_ledger_alone, ..keeper.opened(restored, &found) };
+        let opened = keeper.opened(restored, &found, (of_sessions.len(), known.fault));
+        let opened = Opened { shards_before, is_ledger_alone, ..opened };
         Ok((keeper, opened))
     }
 
-    fn opened(&self, restored: Vec<Restored>, found: &[Recovered]) -> Opened {
+    fn opened(
+        &self,
+        restored: Vec<Restored>,
+        found: &[Recovered],
+        (sessions, sessions_fault): (usize, Option<SessionsFault>),
+    ) -> Opened {
         let torn = found.iter().filter_map(|found| found.torn);
         let is_used = |segment: &&Segment| segment.bytes > 0 || !segment.rotten.is_empty();
         let segments = found.iter().flat_map(|found| &found.segments).filter(is_used);
@@ -175,6 +198,8 @@ impl<D: Disk> Keeper<D> {
             unindexed: unindexed.count() as u64,
             events: segments.map(|segment| segment.events).sum(),
             shards_before: None,
+            sessions,
+            sessions_fault,
             is_ledger_alone: false,
         }
     }
@@ -222,4 +247,21 @@ impl<D: Disk> Keeper<D> {
         }
         Ok(restored)
     }
+}
+
+/// The sessions of a folder.
+fn open_sessions<D: Disk>(
+    disk: &mut D,
+    (salt, lost_power): (u32, bool),
+    ((bytes_max, table_bytes_max), shape): ((u64, usize), u64),
+) -> Result<(Sessions<D::File>, SessionsFound), DiskError> {
+    Sessions::open(disk, salt, SessionBounds { bytes_max, table_bytes_max, shape, lost_power })
+}
+
+/// What two servers share only if a position of one of them means the same to the other.
+fn shape_of(classes: &[StoredClass], shards: u16) -> u64 {
+    let mut patterns: Vec<&str> =
+        classes.iter().flat_map(|class| class.patterns.iter().map(TopicPattern::as_str)).collect();
+    patterns.sort_unstable();
+    foldhash::fast::FixedState::default().hash_one((patterns, shards))
 }

@@ -5,7 +5,7 @@
 
 /// Puts a number as seven bits a byte, the lowest first; the highest bit says that more follow.
 #[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
-pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -14,44 +14,51 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Puts a run of bytes behind its length.
-pub(super) fn put_run(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_run(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Bytes that are taken from the front; every answer is `None` where they do not hold what was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taker<'a>(pub(super) &'a [u8]);
+pub struct Taker<'a>(pub &'a [u8]);
 
 impl<'a> Taker<'a> {
-    pub(super) const fn is_empty(&self) -> bool {
+    /// Whether nothing is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+    /// So many bytes.
+    pub fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    /// One byte.
+    pub fn byte(&mut self) -> Option<u8> {
         self.bytes(1).map(|bytes| bytes[0])
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    /// Two bytes.
+    pub fn u16(&mut self) -> Option<u16> {
         Some(u16::from_le_bytes(self.bytes(2)?.try_into().ok()?))
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    /// Four bytes.
+    pub fn u32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.bytes(4)?.try_into().ok()?))
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    /// Eight bytes.
+    pub fn u64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.bytes(8)?.try_into().ok()?))
     }
 
     /// A varint in its shortest form.
-    pub(super) fn varint(&mut self) -> Option<u64> {
+    pub fn varint(&mut self) -> Option<u64> {
         let mut number = 0_u64;
         for place in 0..10 {
             let byte = self.byte()?;
@@ -68,7 +75,7 @@ impl<'a> Taker<'a> {
     }
 
     /// A run of bytes behind its length, of at most so many.
-    pub(super) fn run(&mut self, bytes_max: usize) -> Option<&'a [u8]> {
+    pub fn run(&mut self, bytes_max: usize) -> Option<&'a [u8]> {
         let count = usize::try_from(self.varint()?).ok()?;
         if count > bytes_max {
             return None;
@@ -77,7 +84,7 @@ impl<'a> Taker<'a> {
     }
 
     /// A text behind its length.
-    pub(super) fn text(&mut self, bytes_max: usize) -> Option<&'a str> {
+    pub fn text(&mut self, bytes_max: usize) -> Option<&'a str> {
         std::str::from_utf8(self.run(bytes_max)?).ok()
     }
 }

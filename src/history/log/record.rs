@@ -78,7 +78,7 @@ const OP_BITS: u8 = 0b0011;
 const HAS_BEFORE: u8 = 0b0100;
 const HAS_META: u8 = 0b1000;
 
-const fn op_bits(op: Op) -> u8 {
+pub(super) const fn op_bits(op: Op) -> u8 {
     match op {
         Op::Upsert | Op::Create => 0,
         Op::Delete => 1,
@@ -87,7 +87,7 @@ const fn op_bits(op: Op) -> u8 {
     }
 }
 
-const fn op_of(bits: u8) -> Option<Op> {
+pub(super) const fn op_of(bits: u8) -> Option<Op> {
     match bits {
         0 => Some(Op::Upsert),
         1 => Some(Op::Delete),

@@ -28,6 +28,7 @@ use super::input::ReadRequest;
 use super::lanes::Lane;
 use super::lanes::Outgoing;
 use super::lanes::PartyId;
+use super::outlasting::Outlasting;
 use super::publish::PublishResult;
 use super::session::noted;
 use super::settings::Settings;
@@ -179,7 +180,7 @@ impl DurableHome {
 
 impl Shard {
     /// Goes on from what the store holds. To be called before anything else, on every shard; `restored` is what concerns its own home.
-    pub fn restore(&mut self, restored: &asks::Restored) {
+    pub fn restore(&mut self, restored: &asks::Restored, now: Now) {
         self.rights.tokens.restore(&restored.notes);
         let Some(durable) = &mut self.durable else { return };
         durable.home.restore(restored);
@@ -187,6 +188,7 @@ impl Shard {
         for home in self.shards.homes().all().filter(|home| home.is_durable(shard_count)) {
             self.telling.gathered.restore(home, restored.stamped_us);
         }
+        Outlasting::at(self).restore(restored, now);
     }
 
     /// Orders drafts of durable topics at home here, and hands them to the store. The results, if they are known at once.
@@ -258,7 +260,11 @@ impl Shard {
                     self.answer(conn, &noted(result), now);
                 }
             }
+            asks::Answer::SessionKept { ticket, result } => {
+                Outlasting::at(self).session_kept(ticket, result);
+            }
             asks::Answer::Closed => {
+                Outlasting::at(self).keep_no_more();
                 let Some(durable) = &mut self.durable else { return };
                 durable.is_closed = true;
                 let unnoted = durable.noting.take_late(u64::MAX);

@@ -152,9 +152,7 @@ impl Shard {
                         }
                     }
                     let steps = self.take_steps(id, steps, now);
-                    if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                        waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-                    }
+                    websocket.put_off(steps);
                 }
                 self.websocket_go_on(id, websocket, now);
             }
@@ -226,7 +224,7 @@ impl Waits {
                 (awaited.ticket.clone(), false)
             }
             Some(Awaited::Hook(awaited)) => (awaited.ticket.clone(), awaited.is_behind_a_write),
-            Some(Awaited::Run(_) | Awaited::Name(_)) | None => return None,
+            Some(Awaited::Run(_) | Awaited::Name(_) | Awaited::Kept(_)) | None => return None,
         };
         if is_last {
             self.asked = None;
@@ -258,6 +256,7 @@ fn confined(
         | Request::Identify { .. }
         | Request::Enter { .. }
         | Request::Claim { .. }
+        | Request::Keep
         | Request::Resume(_)
         | Request::Admit(_)
         | Request::Hook(_)

@@ -207,7 +207,7 @@ impl Shard {
                             self.ask_outside(id, steps, &mut paused, now)
                         }
                         Heard::Steps { steps, is_counted: true } if begins_with_claim(&steps) => {
-                            self.ask_name(id, steps, &mut paused)
+                            self.ask_name(id, steps, &mut paused, now)
                         }
                         Heard::Steps { steps, is_counted } => {
                             self.carry_out(id, websocket, (steps, is_counted), now)

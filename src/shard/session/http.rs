@@ -334,7 +334,8 @@ impl Shard {
         if let Some(packets) = packets {
             websocket = websocket.with_packets(PacketInput::new(packets, bytes_max));
         }
-        if self.conns.find(id).is_some_and(|conn| conn.who.is_none()) && echo.is_none() {
+        let is_unknown = self.conns.find(id).is_some_and(|conn| conn.who.is_none());
+        if (is_unknown || packets.is_some()) && echo.is_none() {
             websocket.must_identify_by(seconds(now) + PROVISIONING_AUTH_S);
         }
         // What was glued to the request is the WebSocket's.

@@ -5,6 +5,7 @@
 use super::super::Shard;
 use super::super::input::ConnId;
 use super::super::names::Holding;
+use super::super::outlasting::Outlasting;
 use super::Session;
 use super::waits::Awaited;
 use super::waits::Heard;
@@ -27,16 +28,30 @@ impl Shard {
         Holding::at(self).resume(id, wishes, now)
     }
 
-    /// Asks for the name that the first of these steps claims; what is left of them.
+    /// Asks for the name that the first of these steps claims, or for what is kept under it to be written; what is left of them.
     pub(super) fn ask_name(
         &mut self,
         id: ConnId,
         mut steps: Vec<Step>,
         paused: &mut Paused,
+        now: Now,
     ) -> Option<Heard> {
-        if let Step::Ask { ticket, what: Request::Claim { client, is_clean } } = steps.remove(0) {
-            Holding::at(self).claim(id, &client, is_clean);
-            paused.asked = Some(Awaited::Name(ticket));
+        match steps.remove(0) {
+            Step::Ask { ticket, what: Request::Claim { client, is_clean } } => {
+                Holding::at(self).claim(id, &client, is_clean, now);
+                paused.asked = Some(Awaited::Name(ticket));
+            }
+            Step::Ask { ticket, what: Request::Keep }
+                if Outlasting::at(self).keep(id, true, now) =>
+            {
+                paused.asked = Some(Awaited::Kept(ticket));
+            }
+            Step::Ask { ticket, .. } => {
+                let answer = Answer::Kept { is_kept: true };
+                let answered = self.answer_in_talk(id, ticket, answer, now);
+                steps.splice(0..0, answered).for_each(drop);
+            }
+            _ => unreachable!("it is a question about a name"),
         }
         (!steps.is_empty()).then_some(Heard::Steps { steps, is_counted: true })
     }
@@ -48,17 +63,33 @@ impl Shard {
         (words, received): (Option<&[u8]>, &[u16]),
         now: Now,
     ) {
+        let answer = Answer::Claimed { words, received };
+        self.answer_about_name(id, |asked| matches!(asked, Awaited::Name(_)), answer, now);
+    }
+
+    /// What is kept of a connection's conversation is written, or cannot be.
+    pub(in super::super) fn session_kept(&mut self, id: ConnId, is_kept: bool, now: Now) {
+        let answer = Answer::Kept { is_kept };
+        self.answer_about_name(id, |asked| matches!(asked, Awaited::Kept(_)), answer, now);
+    }
+
+    fn answer_about_name(
+        &mut self,
+        id: ConnId,
+        is_meant: impl Fn(&Awaited) -> bool,
+        answer: Answer<'_>,
+        now: Now,
+    ) {
         let Some(found) = self.conns.find_mut(id) else { return };
         match std::mem::replace(&mut found.session, Session::Busy) {
             Session::WebSocket(mut websocket) => {
-                let asked = websocket.waits_mut().and_then(|waits| waits.asked.take());
-                if let Some(Awaited::Name(ticket)) = asked {
-                    let answer = Answer::Claimed { words, received };
+                let asked = websocket
+                    .waits_mut()
+                    .and_then(|waits| waits.asked.take_if(|asked| is_meant(asked)));
+                if let Some(Awaited::Name(ticket) | Awaited::Kept(ticket)) = asked {
                     let steps = self.answer_in_talk(id, ticket, answer, now);
                     let steps = self.take_steps(id, steps, now);
-                    if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                        waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-                    }
+                    websocket.put_off(steps);
                 }
                 self.websocket_go_on(id, websocket, now);
             }

@@ -30,9 +30,9 @@ pub(super) fn begins_with_question(steps: &[Step]) -> bool {
     begins_with_publish(steps) || asks_outside(steps) || begins_with_claim(steps)
 }
 
-/// Whether the next step is the claim of a name.
+/// Whether the next step is about the name of a client: it is claimed, or what is kept under it.
 pub(super) fn begins_with_claim(steps: &[Step]) -> bool {
-    matches!(steps.first(), Some(Step::Ask { what: Request::Claim { .. }, .. }))
+    matches!(steps.first(), Some(Step::Ask { what: Request::Claim { .. } | Request::Keep, .. }))
 }
 
 /// Whether the next step is something asked of another party: of tables, or of whoever answers hooks.
@@ -57,7 +57,7 @@ impl Conn {
     fn agree(&mut self, step: Step) {
         let origin = self.caller.origin_mut();
         match step {
-            Step::Silence { after_s } => origin.silent_s_max = after_s,
+            Step::Silence { after_s } => origin.silent_s_max = Some(after_s),
             Step::Window { most } => origin.window_max = most,
             Step::Will(will) => origin.will = will,
             Step::AtEnd(call) => origin.at_end = Some(call),
@@ -164,6 +164,7 @@ impl Shard {
             | Request::Query(_)
             | Request::Write(_)
             | Request::Hook(_)
+            | Request::Keep
             | Request::Claim { .. } => unreachable!("what is awaited is told apart before this"),
         }
     }
@@ -189,6 +190,9 @@ impl Shard {
         answer: Answer<'_>,
         now: Now,
     ) -> Vec<Step> {
+        if let Answer::TableFailed(error) = &answer {
+            self.stats.tally.fail_table(error.code);
+        }
         self.converse(id, now, |talk, context, steps| {
             let asker = talk.asker().expect("who asks hears the answer");
             asker.answered(ticket, answer, context, steps);

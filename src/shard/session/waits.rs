@@ -92,6 +92,8 @@ pub(super) enum Awaited {
     Table(TableAwaited),
     /// A name.
     Name(Ticket),
+    /// That the session is written.
+    Kept(Ticket),
     Hook(HookAwaited),
 }
 
@@ -119,7 +121,7 @@ impl Awaited {
         match self {
             Self::Run(run) => run.bytes,
             Self::Table(table) => table.bytes,
-            Self::Name(_) => 0,
+            Self::Name(_) | Self::Kept(_) => 0,
             Self::Hook(hook) => hook.bytes,
         }
     }

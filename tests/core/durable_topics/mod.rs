@@ -180,6 +180,7 @@ const SLOW: Ways = Ways {
     page_events_max: 0,
     lags: 0,
     notes_nothing: None,
+    unkept_one_in: 0,
 };
 
 #[test]

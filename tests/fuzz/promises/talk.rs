@@ -160,6 +160,7 @@ fn converse(talk: &mut dyn Talk, text: &str) -> Vec<Value> {
                     | Request::Write(_)
                     | Request::Enter { .. }
                     | Request::Claim { .. }
+                    | Request::Keep
                     | Request::Resume(_)
                     | Request::Admit(_)
                     | Request::Hook(_)

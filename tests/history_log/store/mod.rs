@@ -169,6 +169,7 @@ impl Life {
             carried_bytes_max: 1 << 20,
             last_bytes_max: 512 * self.random.below(40),
             ledger: LedgerBounds { bytes_max: 1 << 16, kept_s: None },
+            sessions_bytes_max: (1 << 20, 1 << 20),
             now_s: 0,
         }
     }
@@ -277,6 +278,7 @@ impl Life {
                     home.attempt += 1;
                     home.topics.clone_from(&home.confirmed);
                 }
+                Answer::SessionKept { .. } => panic!("nobody has a session"),
                 Answer::Noted { ticket, result: Ok(()) } => {
                     self.noted.insert(ticket);
                 }
