@@ -76,7 +76,7 @@ pub(super) fn is_left(bytes: &[u8]) -> bool {
 
 /// A bookmark that was kept.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundBookmark {
     pub(super) bookmark: Box<Bookmark>,
     /// Its time is not over.
     pub(super) goes_on: bool,
@@ -85,7 +85,7 @@ pub(super) struct Found {
 }
 
 /// The bookmark of these bytes, as it is at this moment: what is left of its time and its will's is from now on.
-pub(super) fn read(bytes: &[u8], now: Now) -> Option<Found> {
+pub(super) fn read(bytes: &[u8], now: Now) -> Option<FoundBookmark> {
     let mut taker = Taker(bytes);
     let flags = taker.byte()?;
     if flags & !ALL != 0 {
@@ -121,7 +121,7 @@ pub(super) fn read(bytes: &[u8], now: Now) -> Option<Found> {
     let is_durable = true;
     let bookmark =
         Bookmark { words, homes, begun, untold, in_flight, will, lasts_s, is_met, is_durable };
-    Some(Found { bookmark: Box::new(bookmark), goes_on, was_held: flags & IS_HELD != 0 })
+    Some(FoundBookmark { bookmark: Box::new(bookmark), goes_on, was_held: flags & IS_HELD != 0 })
 }
 
 fn put_moments(out: &mut Vec<u8>, homes: &[u64]) {

@@ -53,7 +53,8 @@ impl<'a> Outlasting<'a> {
                 continue;
             }
             self.shard.rights.keeping.found(name.clone());
-            let Some(kept::Found { mut bookmark, goes_on, was_held }) = kept::read(bytes, now)
+            let Some(kept::FoundBookmark { mut bookmark, goes_on, was_held }) =
+                kept::read(bytes, now)
             else {
                 self.forget(&name, None, now);
                 continue;

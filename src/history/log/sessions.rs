@@ -38,7 +38,7 @@ pub struct SessionRecord {
 
 /// Where a session lies, and how many bytes it has there.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
+struct SessionSpot {
     at: u64,
     bytes: u32,
 }
@@ -99,7 +99,7 @@ pub struct Sessions<F> {
     /// `None`: there is none, or it is to be written anew before anything is appended.
     file: Option<F>,
     len: u64,
-    spots: HashMap<Box<str>, Spot>,
+    spots: HashMap<Box<str>, SessionSpot>,
     /// Bytes of all sessions, and of what finds them.
     bytes: u64,
     table_bytes: usize,
@@ -286,7 +286,7 @@ impl<F: fmt::Debug> Sessions<F> {
             self.bytes += weight(name, bytes);
             self.table_bytes += SESSION_SPOT_BYTES + name.len();
             let bytes = u32::try_from(bytes).expect("they are bounded");
-            self.spots.insert(name.into(), Spot { at: at as u64, bytes });
+            self.spots.insert(name.into(), SessionSpot { at: at as u64, bytes });
         }
     }
 
@@ -394,7 +394,10 @@ impl<F: fmt::Debug> Sessions<F> {
                 put_group(&mut out, (self.salt, len), &said);
                 disk.write_at(&file, len, &out)?;
                 for (name, place, bytes) in placed.drain(..) {
-                    spots.insert(name, Spot { at: len + (FRAME_BYTES + place) as u64, bytes });
+                    spots.insert(
+                        name,
+                        SessionSpot { at: len + (FRAME_BYTES + place) as u64, bytes },
+                    );
                 }
                 len += out.len() as u64;
                 said.clear();
