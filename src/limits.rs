@@ -321,10 +321,18 @@ pub const LINGER_READS_MAX: usize = 8;
 /// Connections of a server whose operator has not said how many, if the limit on open files and the memory allow them; one more is closed at once.
 pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 /// Descriptors of each table that are not for connections, whatever is started: standard streams, key fetching, ports that are held while
-/// the server starts. Beyond them accepting rests until something closes.
+/// the server starts. Beyond them, and those below as far as they are configured, accepting rests until something closes.
 pub const FDS_RESERVED: u64 = 24;
-/// Descriptors that each shard needs for itself: its runtime, doorbell, epoll instance, timer and listeners (10 with all four dialects' ports).
-pub const FDS_RESERVED_SHARD: u64 = 12;
+/// Descriptors that each shard needs for itself, besides one for each of its listeners: its runtime, doorbell, epoll instance, timer, and what its sockets are handed over by.
+pub const FDS_RESERVED_SHARD: u64 = 11;
+/// Descriptors of each connection to a file of SQLite: the file, its log of writes, and what both share.
+pub const FDS_SQLITE: u64 = 3;
+/// Descriptors of each connection of ours that may be open to a database, a cache or whoever answers hooks: one that is given up lives on for a moment beside the next.
+pub const FDS_OUTBOUND: u64 = 2;
+/// Descriptors of what is kept on disk: the folder's lock, and the copies of the ledger.
+pub const FDS_STORE: u64 = 8;
+/// Descriptors of each table of durable topics: its segments that are open, the one that is written, and its folder.
+pub const FDS_STORE_CLASS: u64 = LOG_SEGMENTS_OPEN_MAX as u64 + 4;
 /// Bytes of one shared deflate stream, about: what zlib-rs allocates at a window of 15 bits.
 pub const DEFLATE_STREAM_BYTES: usize = 320 * 1024;
 

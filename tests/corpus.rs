@@ -30,6 +30,9 @@ mod filter;
 #[path = "fuzz/promises/head.rs"]
 mod head;
 
+#[path = "fuzz/promises/hooks.rs"]
+mod hooks;
+
 #[path = "fuzz/promises/inflate.rs"]
 mod inflate;
 
@@ -88,7 +91,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 20] = [
+    let targets: [(&str, Promise); 21] = [
         ("body", body::hold),
         ("certificate", certificate::hold),
         ("config", config::hold),
@@ -97,6 +100,7 @@ fn every_corpus_keeps_its_promise() {
         ("extensions", extensions::hold),
         ("filter", filter::hold),
         ("head", head::hold),
+        ("hooks", hooks::hold),
         ("inflate", inflate::hold),
         ("log_block", log_block::hold),
         ("mqtt", mqtt::hold),
@@ -229,6 +233,35 @@ fn tables_keep_their_promise_whatever_clients_say() {
         // Shown only if the promise is broken.
         println!("{:?}", String::from_utf8_lossy(&input));
         tables::hold(&input);
+    });
+}
+
+/// What answers of hooks are made of says something: requests are stopped, narrowed and masked.
+#[test]
+fn the_corpus_of_hooks_is_understood() {
+    let told: Vec<String> = corpus("hooks")
+        .into_iter()
+        .map(|path| {
+            let told = hooks::told(&fs::read(path).expect("readable"));
+            told.messages.into_iter().map(|message| message.text).collect()
+        })
+        .collect();
+    for part in ["no such luck", "the hook before_read failed", "replaced", "\"name\":\"bea\""] {
+        assert!(told.iter().any(|told| told.contains(part)), "{part} of {told:?}");
+    }
+    assert!(told.iter().any(String::is_empty), "a client that is not let in: {told:?}");
+}
+
+/// `FANWIRE_SEEDS=0..1000000` for a night.
+#[test]
+fn requests_are_answered_once_whatever_hooks_answer() {
+    seeds::hold(0..48, |seed| {
+        let inputs = corpus("hooks").into_iter().map(|path| fs::read(path).expect("readable"));
+        let inputs: Vec<Vec<u8>> = inputs.collect();
+        let input = mutants::mutant(&inputs, &mut random::Random::new(seed));
+        // Shown only if the promise is broken.
+        println!("{:?}", String::from_utf8_lossy(&input));
+        hooks::hold(&input);
     });
 }
 

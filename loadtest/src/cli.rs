@@ -203,6 +203,9 @@ pub(crate) struct ToolArgs {
     /// cargo build --release --manifest-path loadtest/rivals/axum/Cargo.toml
     #[arg(long, default_value = "loadtest/rivals/axum/target/release/fanwire-rival-axum")]
     pub(crate) axum_bin: PathBuf,
+    /// npm install --prefix loadtest/rivals/aedes
+    #[arg(long, default_value = "loadtest/rivals/aedes")]
+    pub(crate) aedes_folder: PathBuf,
     #[command(flatten)]
     pub(crate) elsewhere: ElsewhereArgs,
     /// NDJSON, gzipped or not, for the scenarios that publish telemetry.
@@ -280,6 +283,8 @@ impl ToolArgs {
             nats: absolute(&self.nats_bin),
             mosquitto: absolute(&self.mosquitto_bin),
             axum: absolute(&self.axum_bin),
+            aedes: std::path::absolute(&self.aedes_folder)
+                .unwrap_or_else(|_| self.aedes_folder.clone()),
             elsewhere: self.elsewhere.elsewhere(),
             telemetry: self.telemetry.as_ref().map(absolute),
             pin: !self.no_pin,

@@ -35,6 +35,8 @@ pub(crate) struct Publishing {
     sent: usize,
     replies: Vec<u8>,
     lines: Vec<u8>,
+    /// Of MQTT: the packet identifier that was given last.
+    packet: u16,
     is_closed: bool,
     pub(crate) refused: u64,
     pub(crate) first_refusal: Option<String>,
@@ -52,7 +54,7 @@ impl Publishing {
             Outlet::Nats => {
                 socket.write_all(b"CONNECT {\"verbose\":false,\"pedantic\":false}\r\n")?;
             }
-            Outlet::Mqtt => socket.write_all(&mqtt::connect("fanwire-load-publisher"))?,
+            Outlet::Mqtt { .. } => socket.write_all(&mqtt::connect("fanwire-load-publisher"))?,
             Outlet::Http { .. } | Outlet::Floor => {}
         }
         socket.set_nonblocking(true)?;
@@ -65,6 +67,7 @@ impl Publishing {
             sent: 0,
             replies,
             lines,
+            packet: 0,
             is_closed,
             refused,
             first_refusal,
@@ -101,7 +104,11 @@ impl Publishing {
                 out.extend_from_slice(payload);
                 out.extend_from_slice(b"\r\n");
             }
-            Outlet::Mqtt => mqtt::publish(out, &name, payload),
+            Outlet::Mqtt { qos } => {
+                // What is known by a number is acknowledged long before the number comes again.
+                self.packet = self.packet.checked_add(1).unwrap_or(1);
+                mqtt::publish(out, &name, (*qos > 0).then_some(self.packet), payload);
+            }
             Outlet::Floor => {
                 let message = envelope(&name, number, payload);
                 let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
@@ -195,7 +202,7 @@ impl Publishing {
             Outlet::WebSocket { .. } => b"\"type\":\"error\"",
             Outlet::Nats | Outlet::Floor => b"-ERR",
             // It says nothing but CONNACK: a broker that will not have a publisher closes.
-            Outlet::Mqtt => b"\x20\x02\x00\x05",
+            Outlet::Mqtt { .. } => b"\x20\x02\x00\x05",
         };
         let mut end = 0;
         for at in memmem::find_iter(&self.replies, needle) {
@@ -332,11 +339,16 @@ mod tests {
 
     #[test]
     fn mqtt_is_told_topic_and_payload() {
-        let (mut it, mut peer) = pair(Outlet::Mqtt);
+        let (mut it, mut peer) = pair(Outlet::Mqtt { qos: 0 });
         assert!(heard(&mut peer, 36).ends_with("fanwire-load-publisher"));
         it.push(5, 1, b"{}");
         it.flush(5).unwrap();
         assert_eq!(heard(&mut peer, 13), "\x30\x0b\0\x07bench/5{}");
+        let (mut it, mut peer) = pair(Outlet::Mqtt { qos: 1 });
+        heard(&mut peer, 36);
+        it.push(5, 1, b"{}");
+        it.flush(5).unwrap();
+        assert_eq!(heard(&mut peer, 15), "\x32\x0d\0\x07bench/5\0\x01{}");
     }
 
     #[test]

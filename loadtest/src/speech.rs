@@ -18,6 +18,8 @@ pub(crate) enum Framing {
     WebSocket,
     /// A response that does not end; marks are looked for in its bytes.
     Stream,
+    /// MQTT's packets, without HTTP before them.
+    Packets,
 }
 
 /// What a subscriber says after the handshake.
@@ -29,7 +31,7 @@ pub(crate) enum Tongue {
     Text,
     /// The same as binary messages.
     Binary,
-    /// MQTT's packets, as binary messages; `join` is the client's name.
+    /// MQTT's packets, as binary messages or as they are; `join` is the client's name.
     Mqtt,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Listen {
     /// What the subject's answer contains if it will not have the subscriber.
     pub(crate) refusal: Option<String>,
     pub(crate) tongue: Tongue,
+    /// Of MQTT: the quality of service that is asked for.
+    pub(crate) qos: u8,
     /// How a topic is called: `{n}` is its number.
     pub(crate) topic: String,
 }
@@ -79,8 +83,8 @@ pub(crate) enum Outlet {
     WebSocket { path: String, protocol: Option<String>, text: String },
     /// NATS over TCP: `PUB`.
     Nats,
-    /// MQTT over TCP: PUBLISH with quality of service 0.
-    Mqtt,
+    /// MQTT over TCP: PUBLISH with this quality of service, 0 or 1.
+    Mqtt { qos: u8 },
     /// The floor's own: topic number and length, four bytes each, then the message to send on as it is.
     Floor,
 }
@@ -108,6 +112,7 @@ impl Listen {
             joined: Joined::Upgraded,
             refusal: None,
             tongue: Tongue::Text,
+            qos: 0,
             topic: topic.to_owned(),
         }
     }
@@ -126,6 +131,11 @@ impl Listen {
             tongue: Tongue::Mqtt,
             ..Self::websocket(addr, path, topic)
         }
+    }
+
+    /// MQTT over TCP, with this quality of service.
+    pub(crate) fn packets(addr: SocketAddr, topic: &str, qos: u8) -> Self {
+        Self { framing: Framing::Packets, protocol: None, qos, ..Self::mqtt(addr, "", topic) }
     }
 
     /// NATS over WebSocket.
@@ -169,7 +179,7 @@ impl Listen {
         if self.tongue == Tongue::Mqtt {
             let names: Vec<String> = topics.iter().map(|&topic| self.topic_name(topic)).collect();
             let client = self.fill(&self.join, index, topics, filter);
-            return vec![mqtt::connect(&client), mqtt::subscribe(&names)];
+            return vec![mqtt::connect(&client), mqtt::subscribe(&names, self.qos)];
         }
         let mut said = Vec::new();
         if !self.join.is_empty() {

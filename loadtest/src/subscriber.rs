@@ -105,6 +105,12 @@ impl Subscriber {
         }
     }
 
+    /// What it says first where there is no handshake before it.
+    pub(crate) fn opens(&mut self) -> Vec<u8> {
+        self.phase = Phase::Joining;
+        std::mem::take(&mut self.join).concat()
+    }
+
     /// Understands as much of `bytes` as is whole; the answer is how much that was.
     pub(crate) fn take(&mut self, bytes: &[u8], hearing: &mut Hearing) -> Result<usize, Fault> {
         let mut taken = 0;
@@ -117,6 +123,7 @@ impl Subscriber {
         let rest = bytes.get(taken..).unwrap_or_default();
         match hearing.listen.framing {
             Framing::WebSocket => Ok(taken + self.frames(rest, hearing)?),
+            Framing::Packets => self.packets(bytes, hearing),
             Framing::Stream => {
                 self.listen_for_join(rest, hearing)?;
                 self.scan(rest, hearing);
@@ -132,7 +139,7 @@ impl Subscriber {
         match hearing.listen.framing {
             Framing::WebSocket => head.upgraded()?,
             Framing::Stream if head.status != 200 => return Err(Fault::Refused(head.status)),
-            Framing::Stream => {}
+            Framing::Stream | Framing::Packets => {}
         }
         if head.deflate {
             if self.index.is_multiple_of(hearing.inflate_every) {
@@ -149,6 +156,21 @@ impl Subscriber {
         self.phase =
             if hearing.listen.joined == Joined::Upgraded { Phase::Live } else { Phase::Joining };
         Ok(head.head_bytes)
+    }
+
+    fn packets(&mut self, bytes: &[u8], hearing: &mut Hearing) -> Result<usize, Fault> {
+        let mut rest = bytes;
+        while let Some((kind, body, behind)) = mqtt::split(rest) {
+            match mqtt::published(kind, body, &mut hearing.reply) {
+                Some(payload) => self.scan(payload, hearing),
+                None => {
+                    let whole = rest.get(..rest.len() - behind.len()).unwrap_or_default();
+                    self.listen_for_join(whole, hearing)?;
+                }
+            }
+            rest = behind;
+        }
+        Ok(bytes.len() - rest.len())
     }
 
     fn frames(&mut self, bytes: &[u8], hearing: &mut Hearing) -> Result<usize, Fault> {
@@ -369,6 +391,25 @@ mod tests {
             let taken = it.take(&bytes[..cut], &mut hearing).unwrap();
             it.take(&bytes[taken..], &mut hearing).unwrap();
             assert_eq!((it.phase, hearing.events), (Phase::Live, 3), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn packets_are_understood_however_they_are_cut_and_acknowledged() {
+        let mut bytes = b"\x20\x02\0\0\x90\x03\0\x01\x01".to_vec();
+        for number in 1..=3 {
+            mqtt::publish(&mut bytes, "bench/0", Some(7), &event(number));
+        }
+        for cut in 0..bytes.len() {
+            let mut hearing = hearing(Framing::Packets);
+            hearing.listen = Listen::packets(hearing.listen.addr, "bench/{n}", 1);
+            let said = hearing.listen.joins(0, &[0], "");
+            let mut it = Subscriber::new(0, said.clone(), Tally::new(&[0], false));
+            assert_eq!(it.opens(), said.concat());
+            let taken = it.take(&bytes[..cut], &mut hearing).unwrap();
+            assert_eq!(it.take(&bytes[taken..], &mut hearing), Ok(bytes.len() - taken));
+            assert_eq!((it.phase, hearing.events), (Phase::Live, 3), "cut at {cut}");
+            assert_eq!(hearing.reply, b"\x40\x02\0\x07".repeat(3), "cut at {cut}");
         }
     }
 

@@ -220,9 +220,14 @@ impl Worker {
         let topics = self.plan.membership.of(line.subscriber.index);
         let filter =
             if self.plan.circles { filters::circle(line.subscriber.index) } else { String::new() };
-        let request = request(&self.plan, line.subscriber.index, &topics, &filter);
-        net::send(&line.socket, request.as_bytes(), SendFlags::NOSIGNAL)?;
-        line.subscriber.phase = Phase::Upgrading;
+        let opening = match self.plan.listen.framing {
+            Framing::Packets => line.subscriber.opens(),
+            Framing::WebSocket | Framing::Stream => {
+                line.subscriber.phase = Phase::Upgrading;
+                request(&self.plan, line.subscriber.index, &topics, &filter).into_bytes()
+            }
+        };
+        net::send(&line.socket, &opening, SendFlags::NOSIGNAL)?;
         epoll::modify(
             &self.epoll,
             &line.socket,
@@ -377,7 +382,7 @@ fn request(plan: &WorkerPlan, index: u32, topics: &[u32], filter: &str) -> Strin
     let path = listen.fill(&listen.path, index, topics, filter);
     let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", listen.addr);
     match listen.framing {
-        Framing::Stream => request.push_str("Accept: text/event-stream\r\n"),
+        Framing::Stream | Framing::Packets => request.push_str("Accept: text/event-stream\r\n"),
         Framing::WebSocket => {
             request.push_str(
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",

@@ -27,6 +27,7 @@ use crate::shard::Response;
 use crate::shard::Stats;
 use crate::shard::Tally;
 use crate::tables::CacheFigures;
+use crate::webhook::Figures as HookFigures;
 
 /// What one shard leaves.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,16 @@ impl Noted {
         let spoken = spoken.flat_map(|of| [&mut of.connections, &mut of.subscriptions]);
         let told = pulse.told.counts.iter_mut().chain([&mut pulse.told.sum_us]);
         let turns = pulse.turns.counts.iter_mut().chain([&mut pulse.turns.sum_us]);
-        let counts = figures.iter_mut().chain(&mut tally.refused).chain(&mut tally.answers);
-        counts.chain([bytes_most]).chain(spoken).chain(told).chain(turns).for_each(&mut see);
+        let words =
+            tally.refused.iter_mut().chain(&mut tally.tables_failed).chain(&mut tally.answers);
+        figures
+            .iter_mut()
+            .chain(words)
+            .chain([bytes_most])
+            .chain(spoken)
+            .chain(told)
+            .chain(turns)
+            .for_each(&mut see);
     }
 }
 
@@ -112,6 +121,8 @@ pub struct Board {
     is_store_full: AtomicBool,
     /// What whoever has the tables counts, if there are any.
     tables: OnceLock<Arc<TableFigures>>,
+    /// What whoever answers hooks counts, if any are asked.
+    hooks: OnceLock<Arc<HookFigures>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
 }
@@ -127,6 +138,7 @@ impl Board {
             cache: PartyCells::new(),
             is_store_full: AtomicBool::new(false),
             tables: OnceLock::new(),
+            hooks: OnceLock::new(),
             orders: OnceLock::new(),
         }
     }
@@ -184,6 +196,18 @@ impl Board {
     /// What whoever has the tables counts, if there are any.
     pub(super) fn tables(&self) -> Option<&TableFigures> {
         self.tables.get().map(|figures| &**figures)
+    }
+
+    /// Whoever answers hooks counts so from now on.
+    pub fn note_hooks(&self, figures: Arc<HookFigures>) {
+        if self.hooks.set(figures).is_err() {
+            tracing::error!("a server has its hooks once");
+        }
+    }
+
+    /// What whoever answers hooks counts, if any are asked.
+    pub(super) fn hooks(&self) -> Option<&HookFigures> {
+        self.hooks.get().map(|figures| &**figures)
     }
 
     /// Takes note of what the store has counted. Whoever finds its disk full is sent elsewhere.

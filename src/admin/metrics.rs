@@ -1,20 +1,21 @@
 //! `GET /metrics`: what the shards count, in the text format of Prometheus.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fmt::Write;
 
 use super::board::Board;
 use super::board::Noted;
 use super::cache_figures::CACHE_FIGURES;
+use super::hook_figures::put_hooks;
 use super::log;
+use super::page::Page;
+use super::page::seconds;
 use super::store_figures::STORE_FIGURES;
 use crate::dialect::RefusalCode;
-use crate::shard::BUCKETS_US;
 use crate::shard::FIGURES;
 use crate::shard::FigureKind;
 use crate::shard::Histogram;
 use crate::shard::STATUSES;
+use crate::tables::ErrorCode;
 
 /// The media type, with the version of the format that it is.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -30,7 +31,7 @@ impl Board {
 /// The whole page.
 fn render(board: &Board) -> String {
     let noted = board.noted();
-    let mut page = Page(String::with_capacity(PAGE_BYTES));
+    let mut page = Page::new();
     for (place, figure) in FIGURES.iter().enumerate() {
         let sum = noted.iter().map(|of| of.figures[place]).fold(0, u64::wrapping_add);
         page.single(figure.name, figure.kind, figure.help, sum);
@@ -49,17 +50,16 @@ fn render(board: &Board) -> String {
     for (figure, value) in CACHE_FIGURES.iter().zip(board.cache()) {
         page.single(figure.name, figure.kind, figure.help, value);
     }
+    put_hooks(&mut page, board);
     put_process(&mut page, board, noted.len() as u64);
-    page.0
+    page.done()
 }
-
-/// Bytes of a page, about.
-const PAGE_BYTES: usize = 32 * 1024;
 
 /// What is counted apart by a word.
 fn put_words(page: &mut Page, noted: &[Noted]) {
     let mut spoken: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     let mut refused = [0; RefusalCode::ALL.len()];
+    let mut tables_failed = [0; ErrorCode::ALL.len()];
     let mut answers = [0; STATUSES.len() + 1];
     for Noted { tally, .. } in noted {
         let all = tally.spoken.iter();
@@ -68,6 +68,7 @@ fn put_words(page: &mut Page, noted: &[Noted]) {
             *sum = (sum.0 + of.connections, sum.1 + of.subscriptions);
         }
         refused.iter_mut().zip(tally.refused).for_each(|(sum, more)| *sum += more);
+        tables_failed.iter_mut().zip(tally.tables_failed).for_each(|(sum, more)| *sum += more);
         answers.iter_mut().zip(tally.answers).for_each(|(sum, more)| *sum += more);
     }
     let name = "fanwire_dialect_connections";
@@ -84,6 +85,13 @@ fn put_words(page: &mut Page, noted: &[Noted]) {
     page.head(name, "counter", "What clients asked for and were refused, by reason.");
     for (code, count) in RefusalCode::ALL.into_iter().zip(refused) {
         page.sample(name, &format!("{{reason=\"{}\"}}", code.reason()), count);
+    }
+    let name = "fanwire_tables_failed_total";
+    let help =
+        "What clients asked of tables and were answered with an error, whoever found it, by kind.";
+    page.head(name, "counter", help);
+    for (code, count) in ErrorCode::ALL.into_iter().zip(tables_failed) {
+        page.sample(name, &format!("{{kind=\"{}\"}}", code.name()), count);
     }
     let name = "fanwire_http_answers_total";
     page.head(name, "counter", "Answers to requests over HTTP, by status.");
@@ -149,7 +157,7 @@ fn put_tables(page: &mut Page, board: &Board) {
         page.sample(name, &labels, value);
     }
     let name = "fanwire_tables_errors_total";
-    page.head(name, "counter", "What was asked of tables and answered with an error, by kind.");
+    page.head(name, "counter", "What whoever has the tables answered with an error, by kind.");
     for (code, count) in tables.errors() {
         page.sample(name, &format!("{{{of},kind=\"{}\"}}", code.name()), count);
     }
@@ -178,49 +186,6 @@ fn resident_bytes() -> Option<u64> {
     let words = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = words.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// Microseconds as seconds, exactly.
-fn seconds(us: u64) -> String {
-    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
-}
-
-/// A page that is being written.
-struct Page(String);
-
-impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    /// One sample; its labels with their braces, if it has any.
-    fn sample(&mut self, name: &str, labels: &str, value: impl fmt::Display) {
-        self.put(format_args!("{name}{labels} {value}\n"));
-    }
-
-    fn single(&mut self, name: &str, kind: FigureKind, help: &str, value: u64) {
-        self.head(name, kind.word(), help);
-        self.sample(name, "", value);
-    }
-
-    /// A histogram; its labels without braces.
-    fn histogram(&mut self, name: &str, labels: &str, of: &Histogram) {
-        let comma = if labels.is_empty() { "" } else { "," };
-        let bounds = BUCKETS_US.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
-        let mut so_far = 0;
-        for (bound, count) in bounds.zip(of.counts) {
-            so_far += count;
-            self.put(format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {so_far}\n"));
-        }
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        self.put(format_args!("{name}_sum{labels} {}\n", seconds(of.sum_us)));
-        self.put(format_args!("{name}_count{labels} {so_far}\n"));
-    }
-
-    fn put(&mut self, what: fmt::Arguments<'_>) {
-        let written = self.0.write_fmt(what);
-        debug_assert!(written.is_ok(), "a string takes everything");
-    }
 }
 
 #[cfg(test)]
@@ -330,6 +295,7 @@ mod tests {
         first.tally.spoken[0].dialect = Some(NATIVE);
         first.tally.spoken[0].connections = 2;
         first.tally.answers[0] = 7;
+        first.tally.tables_failed[6] = 3;
         let mut pulse = Pulse::default();
         pulse.told.observe(30);
         pulse.turns.observe(2_000_000);
@@ -349,6 +315,7 @@ mod tests {
             ("fanwire_ready", 1.0),
             ("fanwire_dialect_connections{dialect=\"native\"}", 4.0),
             ("fanwire_http_answers_total{status=\"200\"}", 14.0),
+            ("fanwire_tables_failed_total{kind=\"forbidden\"}", 6.0),
             ("fanwire_publish_to_socket_seconds_bucket{le=\"0.000025\"}", 0.0),
             ("fanwire_publish_to_socket_seconds_bucket{le=\"0.00005\"}", 2.0),
             ("fanwire_publish_to_socket_seconds_count", 2.0),

@@ -6,11 +6,13 @@
 mod board;
 mod cache_figures;
 mod desk;
+mod hook_figures;
 pub mod jwks;
 pub mod lines;
 pub mod log;
 mod metrics;
 mod orders;
+mod page;
 mod party_figures;
 mod store_figures;
 

@@ -9,6 +9,8 @@ use super::link::Link;
 use super::postgres::Postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite::Sqlite;
+use crate::tables::Page;
+use crate::tables::Query;
 use crate::tables::asks::Ask;
 use crate::tables::keeper::Keeper;
 use crate::tables::keeper::Outcome;
@@ -32,6 +34,16 @@ impl Backend {
             Self::Sqlite(sqlite) => sqlite.hear(ask, out),
             #[cfg(feature = "postgres")]
             Self::Postgres(postgres) => postgres.hear(ask, out),
+        }
+    }
+
+    /// The whole answer to a query, if it takes so little that nobody else is asked for it.
+    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "nobody answers so"))]
+    pub(super) fn answer_at_once(&mut self, query: &Query) -> Option<Page> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(sqlite) => sqlite.answer_at_once(query),
+            _ => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::link::Link;
-use crate::shard::BUCKETS_US;
+use crate::conn::SharedHistogram;
 use crate::shard::Histogram;
 use crate::tables::ErrorCode;
 use crate::tables::TableError;
@@ -24,8 +24,7 @@ pub struct Figures {
     backend: &'static str,
     link: Arc<Link>,
     /// From a query until its first page, or its error, is handed out.
-    queries: [AtomicU64; BUCKETS_US.len() + 1],
-    queries_us: AtomicU64,
+    queries: SharedHistogram,
     rows_read: AtomicU64,
     rows_written: AtomicU64,
     errors: [AtomicU64; ErrorCode::ALL.len()],
@@ -36,8 +35,7 @@ impl Figures {
         Self {
             backend,
             link,
-            queries: [const { AtomicU64::new(0) }; BUCKETS_US.len() + 1],
-            queries_us: AtomicU64::new(0),
+            queries: SharedHistogram::default(),
             rows_read: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
             errors: [const { AtomicU64::new(0) }; ErrorCode::ALL.len()],
@@ -59,12 +57,7 @@ impl Figures {
     /// How long queries took until their first page, or their error.
     #[must_use]
     pub fn queries(&self) -> Histogram {
-        let mut queries = Histogram::default();
-        for (count, cell) in queries.counts.iter_mut().zip(&self.queries) {
-            *count = cell.load(Ordering::Relaxed);
-        }
-        queries.sum_us = self.queries_us.load(Ordering::Relaxed);
-        queries
+        self.queries.read()
     }
 
     /// Rows that were handed out, and rows that have changed.
@@ -81,15 +74,6 @@ impl Figures {
     fn count_error(&self, error: &TableError) {
         let place = ErrorCode::ALL.iter().position(|code| *code == error.code);
         place.into_iter().for_each(|place| add(&self.errors[place], 1));
-    }
-
-    fn count_query(&self, took_us: u64) {
-        let mut one = Histogram::default();
-        one.observe(took_us);
-        for (cell, count) in self.queries.iter().zip(one.counts).filter(|(_, count)| *count > 0) {
-            add(cell, count);
-        }
-        add(&self.queries_us, took_us);
     }
 }
 
@@ -133,7 +117,7 @@ impl Counting {
             Outcome::Told(_) => add(&self.figures.rows_written, 1),
             Outcome::Answer(asker, answer) => {
                 if let Some(since_us) = self.waiting.remove(asker) {
-                    self.figures.count_query(mono_us.saturating_sub(since_us));
+                    self.figures.queries.observe(mono_us.saturating_sub(since_us));
                 }
                 match answer {
                     Answer::Page(page) => add(&self.figures.rows_read, page.rows.len() as u64),

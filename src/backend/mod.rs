@@ -32,6 +32,8 @@ mod sharing;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+mod taking;
+
 pub use cache::CacheUse;
 pub use cache::Cached;
 pub use cache::Kept;
@@ -41,3 +43,6 @@ pub use figures::Figures;
 pub use link::Link;
 pub use party::TablesParty;
 pub use party::addressed;
+pub use taking::FoundColumn;
+pub use taking::FoundTable;
+pub use taking::NamePattern;

@@ -201,6 +201,13 @@ impl Shared {
 
     /// Hears one thing; appends what is to be said at once.
     pub(super) fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
+        // What is read at once is not worth looking for somebody to share it with.
+        if let Ask::Query { asker, query } = &ask
+            && let Some(page) = self.backend.answer_at_once(query)
+        {
+            out.push(Outcome::Answer(*asker, Answer::Page(page)));
+            return;
+        }
         if let Some(ask) = self.sharing.hear(ask, out) {
             self.backend.hear(ask, &mut self.said);
         }

@@ -1,4 +1,4 @@
-//! `fanwire tables`: what the tables of a database lack of what is declared, or have otherwise.
+//! `fanwire tables`: what is taken of a database's tables, and what they lack of what is declared, or have otherwise.
 //!
 //! Starts nothing and changes nothing. The exit code is 0 if the declared tables can be used, 1 if not, and 2 if the configuration is at fault.
 
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use crate::cli::say;
 use crate::config::Config;
 use crate::server::Server;
+use crate::server::TablesChecked;
 
 /// What `fanwire tables` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,12 +35,12 @@ const MISTAKEN: u8 = 2;
 pub(crate) fn run(arguments: &TablesArgs) -> ExitCode {
     let What::Check { config } = &arguments.what;
     match check(config) {
-        Ok(differences) => {
+        Ok(TablesChecked { taken, differences }) => {
             let is_alike = differences.is_empty();
-            let mut text: String =
-                differences.into_iter().map(|difference| format!("{difference}\n")).collect();
+            let lines = taken.into_iter().chain(differences);
+            let mut text: String = lines.map(|line| format!("{line}\n")).collect();
             if is_alike {
-                text = format!("{}: its tables are as it declares them\n", config.display());
+                text += &format!("{}: its tables are as it declares them\n", config.display());
             }
             // Whoever closes standard output does not want to hear it.
             let told = std::io::stdout().lock().write_all(text.as_bytes());
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: &TablesArgs) -> ExitCode {
     }
 }
 
-fn check(path: &Path) -> Result<Vec<String>, String> {
+fn check(path: &Path) -> Result<TablesChecked, String> {
     let config = Config::load(path).map_err(|error| error.to_string())?;
     Server::check_tables(&config).map_err(|error| error.to_string())
 }

@@ -16,6 +16,8 @@ pub struct HooksConfig {
     /// Names of hooks.
     pub fail_open: Vec<String>,
     pub replaces_results: bool,
+    /// Hooks are answered by whoever embeds the server, and not over HTTP. No key sets it.
+    pub are_embedded: bool,
 }
 
 impl HooksConfig {
@@ -24,7 +26,13 @@ impl HooksConfig {
         &mut self.urls[hook.index()]
     }
 
-    /// The hooks that are asked, and where.
+    /// Whether anybody answers hooks.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.are_embedded || self.urls().next().is_some()
+    }
+
+    /// The hooks that are asked over HTTP, and where.
     pub fn urls(&self) -> impl Iterator<Item = (Hook, &str)> {
         let all = Hook::ALL.into_iter().zip(self.urls.iter().map(String::as_str));
         all.filter(|(_, url)| !url.is_empty())

@@ -64,14 +64,16 @@ impl TablesConfig {
     }
 }
 
-/// One table, in its operator's words.
+/// One table, in its operator's words; or all whose names a pattern means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableConfig {
     pub name: String,
     /// Empty: the usual one.
     pub topic: String,
-    /// `name type`, and what else there is to say of each.
+    /// `name type`, and what else there is to say of each; empty: they are as the database has them.
     pub columns: Vec<String>,
+    /// Names, and patterns of names, that a pattern does not mean.
+    pub except: Vec<String>,
     /// `name one|many table column-there column-here`
     pub relations: Vec<String>,
     pub from: Vec<String>,
@@ -84,12 +86,21 @@ pub struct TableConfig {
     pub ranked_by: Vec<String>,
 }
 
+impl TableConfig {
+    /// Whether it is a pattern, and no table's name.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.name.contains('*')
+    }
+}
+
 impl Default for TableConfig {
     fn default() -> Self {
         Self {
             name: String::new(),
             topic: String::new(),
             columns: Vec::new(),
+            except: Vec::new(),
             relations: Vec::new(),
             from: Vec::new(),
             writes: true,

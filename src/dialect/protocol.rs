@@ -102,8 +102,9 @@ pub type Encode = fn(&Event, Payload<'_>, &View, &mut Text);
 pub type Head = fn(&Heading<'_>, &mut Vec<u8>);
 /// What writes the punctuation of a message of several events.
 pub type Punctuation = fn(BatchPart, u64, &mut Vec<u8>);
-/// What says farewell: for a close code and its reason, as a WebSocket would be closed with them; the code that a WebSocket is closed with.
-pub type Farewell = fn(u16, &str, &mut Vec<u8>) -> u16;
+/// What says farewell: for a close code and its reason, as a WebSocket would be closed with them, to a client that takes packets of so many bytes at most (0: of
+/// any); the code that a WebSocket is closed with.
+pub type Farewell = fn(u16, &str, u32, &mut Vec<u8>) -> u16;
 /// What says an outcome, and what an event stream calls that message; `None`: there are no words for this one.
 pub type PutOutcome = fn(&Outcome<'_>, &mut Vec<u8>) -> Option<&'static str>;
 

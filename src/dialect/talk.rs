@@ -250,8 +250,8 @@ pub enum Step {
     Silence { after_s: u32 },
     /// What is published for the client when its connection ends, if it may publish that; `None`: nothing. It takes the place of what was to be before.
     Will(Option<Box<Will>>),
-    /// The client takes so many messages without having acknowledged them, where they are to be.
-    Window { most: u16 },
+    /// The client takes so many messages without having acknowledged them, where they are to be, and no packet of more bytes; 0: of any.
+    Window { most: u16, bytes_max: u32 },
     /// The client has the message of this number; `is_done`: the number is free again.
     Acknowledged { number: u16, is_done: bool },
     /// Whoever answers hooks is told with this call that the connection has ended; nobody waits for what is said to that.

@@ -15,7 +15,9 @@ use crate::event::Naming;
 use crate::event::TopicError;
 use crate::event::TopicName;
 use crate::event::TopicPattern;
+use crate::tables::Schema;
 use crate::tables::Table;
+use crate::tables::TableId;
 
 /// One dialect's view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +85,19 @@ impl View {
 
     /// What clients call a table: as it is called where it is declared, unless its topic was given another name for them.
     #[must_use]
-    pub fn table_name(&self, table: &Table) -> String {
+    pub fn table_name<'t>(&'t self, table: &'t Table) -> Cow<'t, str> {
         let named = self.name_of(&table.topic);
-        if *named == *table.topic.as_str() { table.name.to_string() } else { named.into_owned() }
+        if *named == *table.topic.as_str() { Cow::Borrowed(&table.name) } else { named }
+    }
+
+    /// The table that clients call so, if it is there and seen.
+    #[must_use]
+    pub fn find_table<'s>(&self, tables: &'s Schema, wanted: &str) -> Option<(TableId, &'s Table)> {
+        let is_it = |table: &Table| self.sees(&table.topic) && self.table_name(table) == wanted;
+        // Nearly all are called as they are declared, and there may be a thousand of them.
+        let declared = tables.find(wanted).map(|id| (id, tables.table(id)));
+        let declared = declared.filter(|(_, table)| is_it(table));
+        declared.or_else(|| tables.tables().find(|(_, table)| is_it(table)))
     }
 
     /// Whether events of this topic are seen.

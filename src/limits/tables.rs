@@ -44,6 +44,10 @@ pub const TABLE_QUERIES_MAX: usize = 4096;
 pub const TABLE_ANSWERS_MAX: usize = 4096;
 /// Writes that one transaction carries out; more are carried out in the next one.
 pub const TABLE_GROUP_WRITES_MAX: usize = 512;
+/// Tables that a database may have in which some are looked for by name; one with more stops the start.
+pub const TABLES_LISTED_MAX: usize = 16 * 1024;
+/// Tables that are taken from a database by name; more stop the start.
+pub const TABLES_TAKEN_MAX: usize = 1024;
 /// Threads that read from a database; an operator may set from 1 to so many.
 pub const TABLES_READERS_MAX: u64 = 64;
 /// Milliseconds that a statement waits while somebody else writes to the file; after that it fails with `busy`.
@@ -65,6 +69,8 @@ pub const TABLE_WRITES_WAITING_MAX: usize = 16 * 1024;
 pub const TABLE_WRITES_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of writes that one transaction of PostgreSQL carries out, but for a single larger one and those of events that came together; more are carried out in the next one.
 pub const TABLE_GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of writes that are sent to PostgreSQL before any of its answers is read, but for a single larger one: they must fit on the way, for it takes no more while its answers are not read. More are sent after these were answered.
+pub const POSTGRES_PIPELINE_BYTES_MAX: usize = 32 * 1024;
 /// Bytes of one message of PostgreSQL, which is as large as a row; a query or write that meets a longer one fails with `too_large`.
 pub const POSTGRES_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are read from PostgreSQL at once.

@@ -18,8 +18,8 @@ use crate::limits::CACHE_SERVERS_MAX;
 const SERVERS: &str = "tables.cache_servers";
 const PASSWORD: &str = "tables.cache_password_file";
 
-/// How answers are kept; `None`: they are not.
-pub(super) fn cache(config: &Config) -> Result<Option<CacheUse>, ConfigError> {
+/// How answers are kept; `None`: they are not. `cached`: of each table, whether whole ones are.
+pub(super) fn cache(config: &Config, cached: Vec<bool>) -> Result<Option<CacheUse>, ConfigError> {
     let set = &config.tables.cache;
     let servers = || servers(config);
     let kept = match set.kept {
@@ -51,7 +51,7 @@ pub(super) fn cache(config: &Config) -> Result<Option<CacheUse>, ConfigError> {
         namespace: set.namespace.clone(),
         ttl_s: set.ttl_s,
         timeout: Duration::from_millis(set.timeout_ms),
-        whole: config.tables.declared.iter().map(|table| table.cached).collect(),
+        whole: cached,
     }))
 }
 

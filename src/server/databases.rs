@@ -17,6 +17,8 @@ use super::error::StartError;
 use super::written;
 use super::written::unusable;
 use crate::backend::Backend;
+use crate::backend::FoundTable;
+use crate::backend::NamePattern;
 #[cfg(feature = "postgres")]
 use crate::backend::postgres;
 #[cfg(feature = "postgres")]
@@ -166,6 +168,57 @@ fn differences_of_postgres(config: &Config, schema: &Schema) -> Result<Vec<Strin
 
 #[cfg(not(feature = "postgres"))]
 fn differences_of_postgres(config: &Config, _: &Schema) -> Result<Vec<String>, ConfigError> {
+    Err(lacking(config, "postgres"))
+}
+
+/// The tables of the database that each of these patterns names.
+///
+/// # Errors
+/// If the database cannot be read, or there is none.
+pub(super) fn find(
+    config: &Config,
+    patterns: &[NamePattern],
+) -> Result<Vec<Vec<FoundTable>>, ConfigError> {
+    match config.tables.backend {
+        BackendChoice::Memory => {
+            let reason = "tables in memory are there only if their columns are declared";
+            Err(unusable(config, "tables.backend", reason))
+        }
+        BackendChoice::Sqlite => find_in_sqlite(config, patterns),
+        BackendChoice::Postgres => find_in_postgres(config, patterns),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn find_in_sqlite(
+    config: &Config,
+    patterns: &[NamePattern],
+) -> Result<Vec<Vec<FoundTable>>, ConfigError> {
+    let (key, path) = file(config);
+    sqlite::find(&path, patterns)
+        .map_err(|error| unusable(config, key, format_args!("{}: {error}", path.display())))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn find_in_sqlite(config: &Config, _: &[NamePattern]) -> Result<Vec<Vec<FoundTable>>, ConfigError> {
+    Err(lacking(config, "sqlite"))
+}
+
+#[cfg(feature = "postgres")]
+fn find_in_postgres(
+    config: &Config,
+    patterns: &[NamePattern],
+) -> Result<Vec<Vec<FoundTable>>, ConfigError> {
+    let address = address(config)?;
+    postgres::find(&address, patterns, Clock::start())
+        .map_err(|error| of_place(config, &address, &error))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn find_in_postgres(
+    config: &Config,
+    _: &[NamePattern],
+) -> Result<Vec<Vec<FoundTable>>, ConfigError> {
     Err(lacking(config, "postgres"))
 }
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use super::error::StartError;
 use super::written::file;
 use super::written::unusable;
+use crate::admin::Board;
 use crate::auth::secret_in_file;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -80,12 +81,13 @@ impl Hooking {
         config: &Config,
         hooks: &Arc<dyn Hooks>,
         (party, shard_count): (Party<Mesh>, u16),
-        clock: Clock,
+        (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
         let at_once = usize::try_from(config.hooks.concurrency).unwrap_or(usize::MAX);
         let how = (config.hooks.timeout_ms, at_once);
         let party =
             HooksParty::new(party, hooks, how, (clock, shard_count)).map_err(StartError::Thread)?;
+        board.note_hooks(party.figures());
         let doorbell = party.doorbell();
         let thread = std::thread::Builder::new().name("hooks".to_owned());
         let thread = thread.spawn(move || party.run()).map_err(StartError::Thread)?;

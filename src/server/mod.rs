@@ -7,6 +7,7 @@
 mod access;
 mod caching;
 mod databases;
+mod descriptors;
 mod doctor;
 mod driver;
 mod error;
@@ -25,6 +26,7 @@ mod shard_thread;
 mod signals;
 mod storing;
 mod tabling;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -57,6 +59,7 @@ pub use reload::Reloaded;
 pub use signals::Signal;
 pub use signals::Signals;
 pub use storing::DISK_FAILED_CODE;
+pub use tabling::TablesChecked;
 
 use crate::admin::Board;
 use crate::admin::FrontDesk;
@@ -87,6 +90,7 @@ use handover::Wire;
 use hooking::Hooking;
 use inherited::Share;
 use keys::Keeping;
+use parties::BeginHooking;
 use parties::BeginHooks;
 use parties::BeginStore;
 use parties::BeginTables;
@@ -98,6 +102,7 @@ use shard_thread::Go;
 use shard_thread::Job;
 use storing::Past;
 use storing::Storing;
+use tabling::Declared;
 use tabling::Tabling;
 use tls::Certificates;
 use tls::Watching;
@@ -189,12 +194,12 @@ impl Server {
         plan::settings(config, connections, shards, &sizes)
     }
 
-    /// What the tables of the database lack of what is declared, or have otherwise, in words; nothing: they can be used. Changes nothing.
+    /// What is taken of the database's tables, and what they lack of what is declared, or have otherwise. Changes nothing.
     ///
     /// # Errors
     /// If the configuration is at fault, or the database cannot be read.
-    pub fn check_tables(config: &Config) -> Result<Vec<String>, ConfigError> {
-        tabling::differences(config)
+    pub fn check_tables(config: &Config) -> Result<TablesChecked, ConfigError> {
+        tabling::checked(config)
     }
 
     /// Starts one; several may run in one process.
@@ -210,7 +215,9 @@ impl Server {
     /// # Errors
     /// As `start`.
     pub fn start_with_hooks(config: &Config, hooks: Arc<dyn Hooks>) -> Result<Running, StartError> {
-        Self::begin(config, Inherited::default(), Some(hooks))
+        let mut config = config.clone();
+        config.hooks.are_embedded = true;
+        Self::begin(&config, Inherited::default(), Some(hooks))
     }
 
     /// Starts one in the place of a former one, which has handed its listeners over. With a data folder the former stops before this one accepts anybody: who
@@ -254,8 +261,10 @@ impl Server {
                 Storing::start(config, topics, (&past, patience), place)
             }),
         });
-        let tables: Box<BeginTables<'_, _>> =
-            Box::new(|schema, place, about| Tabling::start(config, schema, place, about));
+        let Declared { schema, cached, .. } = tabling::declared(config)?;
+        let tables: Box<BeginTables<'_, _>> = Box::new(move |schema, place, about| {
+            Tabling::start(config, (schema, cached), place, about)
+        });
         let hooks = match hooks {
             Some(hooks) => Some(hooks),
             None => hooking::over_http(config, Clock::start())?
@@ -263,11 +272,12 @@ impl Server {
         };
         let hooks = hooks.map(|hooks| -> Result<BeginHooks<'_, _>, StartError> {
             let terms = hooking::terms(config, hooks.asked())?;
-            let begin = move |place, clock| Hooking::start(config, &hooks, place, clock);
-            Ok(BeginHooks { terms, begin: Box::new(begin) })
+            let begin: Box<BeginHooking<'_, _>> =
+                Box::new(move |place, about| Hooking::start(config, &hooks, place, about));
+            Ok(BeginHooks { terms, begin })
         });
         let hooks = hooks.transpose()?;
-        let parties = Parties { store, tables: Some(tables), keeper: None, hooks };
+        let parties = Parties { store, tables: Some((schema, tables)), keeper: None, hooks };
         start(config, world, keys::keep, parties, &inherited)
     }
 }

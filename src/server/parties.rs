@@ -31,7 +31,7 @@ pub(super) struct Parties<'a, M> {
     pub(super) keeper: Option<JwksKeeper>,
     pub(super) store: Option<BeginStore<'a, M>>,
     /// Begun only if there are tables.
-    pub(super) tables: Option<Box<BeginTables<'a, M>>>,
+    pub(super) tables: Option<(Schema, Box<BeginTables<'a, M>>)>,
     pub(super) hooks: Option<BeginHooks<'a, M>>,
 }
 
@@ -41,7 +41,9 @@ pub(super) struct BeginHooks<'a, M> {
     pub(super) begin: Box<BeginHooking<'a, M>>,
 }
 
-type BeginHooking<'a, M> = dyn FnOnce((Party<M>, u16), Clock) -> Result<Hooking, StartError> + 'a;
+/// How whoever answers hooks is begun.
+pub(super) type BeginHooking<'a, M> =
+    dyn FnOnce((Party<M>, u16), (&Arc<Board>, Clock)) -> Result<Hooking, StartError> + 'a;
 
 /// How the tables are begun.
 pub(super) type BeginTables<'a, M> = dyn FnOnce(&Schema, (Party<M>, Homes), (&Arc<Board>, Clock)) -> Result<Tabling, StartError>
@@ -79,7 +81,13 @@ impl<M: crate::shard::Message> Parties<'_, M> {
             let topics = Arc::clone(&store.topics);
             Durable { store: party, topics }
         });
-        let has_tables = self.tables.is_some() && !plan.settings.tables.schema.is_empty();
+        let has_tables = match &self.tables {
+            Some((schema, _)) => {
+                plan.settings.tables.schema = schema.clone();
+                !schema.is_empty()
+            }
+            None => false,
+        };
         plan.settings.tables.party = seat(has_tables);
         // Hooks are asked of tables only.
         let party = seat(has_tables && self.hooks.is_some());
@@ -126,14 +134,16 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         };
         let tables = &plan.settings.tables;
         let tabling = match (place(tables.party.is_some()), self.tables) {
-            (Some(party), Some(begin)) => {
+            (Some(party), Some((schema, begin))) => {
                 let homes = plan.settings.homes(shard_count);
-                Some(begin(&tables.schema, (party, homes), (board, clock))?)
+                Some(begin(&schema, (party, homes), (board, clock))?)
             }
             _ => None,
         };
         let hooking = match (place(plan.settings.hooks.party.is_some()), self.hooks) {
-            (Some(party), Some(hooks)) => Some((hooks.begin)((party, shard_count), clock)?),
+            (Some(party), Some(hooks)) => {
+                Some((hooks.begin)((party, shard_count), (board, clock))?)
+            }
             _ => None,
         };
         Ok(Begun { keeping, storing, tabling, hooking })

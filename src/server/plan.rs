@@ -8,6 +8,8 @@ use rustix::thread::CpuSet;
 use rustix::thread::sched_getaffinity;
 
 use super::access;
+use super::descriptors::fit;
+use super::descriptors::reserved;
 use super::driver;
 use super::driver::Chosen;
 use super::error::StartError;
@@ -24,10 +26,7 @@ use crate::config::FdTables;
 use crate::config::Origin;
 use crate::config::Problem;
 use crate::history::Retention;
-use crate::limits::FDS_RESERVED;
-use crate::limits::FDS_RESERVED_SHARD;
 use crate::limits::SHARDS_MAX;
-use crate::limits::TLS_HANDSHAKES_MAX;
 use crate::shard::Bounds;
 use crate::shard::Elsewhere;
 use crate::shard::Hooks;
@@ -48,13 +47,6 @@ pub(super) struct Plan {
     pub(super) worst_case: WorstCase,
     /// Bytes of records in part that each shard may hold.
     pub(super) tls_records_bytes_max: usize,
-}
-
-/// Descriptors that a table of its own gives to connections, and how many tables there are.
-#[derive(Clone, Copy, Debug)]
-struct Descriptors {
-    per_table: u64,
-    table_count: u64,
 }
 
 impl Plan {
@@ -127,24 +119,6 @@ fn connections(
         return Err(ConfigError::new("connections_max", Origin::Machine, problem));
     }
     Ok((wanted.min(possible), has_own_tables))
-}
-
-/// Descriptors that shards need before anyone is connected.
-fn reserved(config: &Config, shard_count: u64) -> u64 {
-    let handshakes = if config.has_handshakes() { TLS_HANDSHAKES_MAX as u64 } else { 0 };
-    FDS_RESERVED + (FDS_RESERVED_SHARD + handshakes) * shard_count
-}
-
-/// Connections that the limit on open files allows; `has_own`: each shard has a table of descriptors of its own.
-pub(super) fn fit(config: &Config, shard_count: u64, limit: u64, has_own: bool) -> u64 {
-    let per_table = limit.saturating_sub(reserved(config, shard_count));
-    Descriptors { per_table, table_count: if has_own { shard_count } else { 1 } }.total()
-}
-
-impl Descriptors {
-    const fn total(self) -> u64 {
-        self.per_table.saturating_mul(self.table_count)
-    }
 }
 
 /// A shard's settings: its own limits, and its share of those of the whole process.
@@ -225,7 +199,7 @@ mod tests {
 
     /// A limit on open files that leaves so many for connections in each table.
     fn limit(connections: u64, shards: u64) -> u64 {
-        connections.saturating_add(FDS_RESERVED + FDS_RESERVED_SHARD * shards)
+        connections.saturating_add(reserved(&Config::default(), shards))
     }
 
     fn with(connections_max: u64, fd_tables: FdTables) -> Config {

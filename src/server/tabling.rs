@@ -9,6 +9,9 @@ use std::thread::JoinHandle;
 use super::caching;
 use super::databases;
 use super::error::StartError;
+use super::taking;
+use super::taking::Taken;
+use super::taking::Taking;
 use super::written::unusable;
 use crate::admin::Board;
 use crate::backend::Cached;
@@ -33,30 +36,113 @@ use crate::tables::Table;
 use crate::tables::Type;
 use crate::tables::Writes;
 
-/// The tables that are declared.
+/// The tables that there are.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) schema: Schema,
+    /// Of each of them, whether whole answers are kept.
+    pub(super) cached: Vec<bool>,
+    /// What was taken of the database's own tables, and what was not, in words.
+    pub(super) taken: Vec<String>,
+}
+
+/// What is said of the tables of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TablesChecked {
+    /// What is taken as the database has it, and what is left out.
+    pub taken: Vec<String>,
+    /// What is otherwise than it is declared; nothing: the tables can be used.
+    pub differences: Vec<String>,
+}
+
+/// The tables whose columns are declared. Relations to tables that only the database knows are left out.
 pub(super) fn schema(config: &Config) -> Result<Schema, ConfigError> {
-    let tables = config.tables.declared.iter().enumerate();
-    let tables: Vec<Table> =
-        tables.map(|(index, said)| table(config, index, said)).collect::<Result<_, _>>()?;
+    let (mut tables, of) = tables(config, Vec::new())?;
+    if config.tables.declared.iter().any(|said| said.columns.is_empty()) {
+        let names: Vec<Arc<str>> = tables.iter().map(|table| Arc::clone(&table.name)).collect();
+        for table in &mut tables {
+            table.relations.retain(|relation| names.contains(&relation.table));
+        }
+    }
+    checked_schema(config, tables, &of)
+}
+
+/// All tables: those that are declared, and those that are taken from the database, which is read for that.
+pub(super) fn declared(config: &Config) -> Result<Declared, ConfigError> {
+    let declared = with_taken(config, taking::taken(config)?)?;
+    for line in &declared.taken {
+        tracing::info!("{line}");
+    }
+    Ok(declared)
+}
+
+fn with_taken(config: &Config, taking: Taking) -> Result<Declared, ConfigError> {
+    let (tables, of) = tables(config, taking.tables)?;
+    let schema = checked_schema(config, tables, &of)?;
+    let all = &config.tables.declared;
+    let cached = of.iter().map(|index| all.get(*index).is_some_and(|said| said.cached)).collect();
+    Ok(Declared { schema, cached, taken: taking.said })
+}
+
+/// The tables that are declared, and these that are taken; and by which entry of the configuration each is.
+fn tables(config: &Config, taken: Vec<Taken>) -> Result<(Vec<Table>, Vec<usize>), ConfigError> {
+    let (mut tables, mut of) = (Vec::new(), Vec::new());
+    let mut taken = taken.into_iter().peekable();
+    for (index, said) in config.tables.declared.iter().enumerate() {
+        if !said.columns.is_empty() {
+            let (columns, key) = columns(config, index, said)?;
+            tables.push(table(config, index, (&said.name, columns, key))?);
+            of.push(index);
+        }
+        while let Some(one) = taken.next_if(|one| one.index == index) {
+            tables.push(table(config, index, (&one.name, one.columns, one.key))?);
+            of.push(index);
+        }
+    }
+    Ok((tables, of))
+}
+
+fn checked_schema(
+    config: &Config,
+    tables: Vec<Table>,
+    of: &[usize],
+) -> Result<Schema, ConfigError> {
     let names: Vec<Arc<str>> = tables.iter().map(|table| Arc::clone(&table.name)).collect();
     Schema::new(tables).map_err(|error| {
-        let index = names.iter().position(|name| *name == error.table).unwrap_or_default();
+        let place = names.iter().position(|name| *name == error.table);
+        let index = place.and_then(|place| of.get(place)).copied().unwrap_or_default();
         unusable(config, &format!("table[{index}]"), error.problem)
     })
 }
 
-fn table(config: &Config, index: usize, said: &TableConfig) -> Result<Table, ConfigError> {
-    let wrong = |member: &str, reason: &dyn Display| {
-        unusable(config, &format!("table[{index}].{member}"), reason)
-    };
+/// The columns that are declared of a table, and its key.
+fn columns(
+    config: &Config,
+    index: usize,
+    said: &TableConfig,
+) -> Result<(Vec<Column>, Vec<ColumnId>), ConfigError> {
     let mut key = Vec::new();
     let mut columns = Vec::new();
     for (at, words) in (0..).map(ColumnId).zip(&said.columns) {
-        let (column, is_key) = column(words).map_err(|reason| wrong("columns", &reason))?;
+        let (column, is_key) = column(words)
+            .map_err(|reason| unusable(config, &format!("table[{index}].columns"), reason))?;
         key.extend(is_key.then_some(at));
         columns.push(column);
     }
-    let usual = Table::new(&said.name, columns).map_err(|error| wrong("name", &error))?;
+    Ok((columns, key))
+}
+
+/// A table with these columns, and what else is said of it.
+fn table(
+    config: &Config,
+    index: usize,
+    (name, columns, key): (&str, Vec<Column>, Vec<ColumnId>),
+) -> Result<Table, ConfigError> {
+    let said = &config.tables.declared[index];
+    let wrong = |member: &str, reason: &dyn Display| {
+        unusable(config, &format!("table[{index}].{member}"), reason)
+    };
+    let usual = Table::new(name, columns).map_err(|error| wrong("name", &error))?;
     let relation =
         |words: &String| relation(words, &usual).map_err(|reason| wrong("relations", &reason));
     let pattern = |text: &String| {
@@ -138,13 +224,17 @@ fn relation(words: &str, table: &Table) -> Result<Relation, String> {
     Ok(Relation { name: name.into(), table: other.into(), here, there: there.into(), is_many })
 }
 
-/// What the database's tables lack of what is declared, or have otherwise; nothing: they can be used.
+/// What is taken of the database's tables, and what they lack of what is declared, or have otherwise.
 ///
 /// # Errors
 /// If the configuration is at fault, or the database cannot be read.
-pub(super) fn differences(config: &Config) -> Result<Vec<String>, ConfigError> {
-    let schema = schema(config)?;
-    if schema.is_empty() { Ok(Vec::new()) } else { databases::differences(config, &schema) }
+pub(super) fn checked(config: &Config) -> Result<TablesChecked, ConfigError> {
+    let Declared { schema, taken, .. } = with_taken(config, taking::taken(config)?)?;
+    let differences = match schema.is_empty() {
+        true => Vec::new(),
+        false => databases::differences(config, &schema)?,
+    };
+    Ok(TablesChecked { taken, differences })
 }
 
 /// The tables' thread. Stops when dropped.
@@ -155,16 +245,16 @@ pub(super) struct Tabling {
 }
 
 impl Tabling {
-    /// Begins.
+    /// Begins; `cached`: of each table, whether whole answers are kept.
     pub(super) fn start(
         config: &Config,
-        schema: &Schema,
+        (schema, cached): (&Schema, Vec<bool>),
         (party, homes): (Party<Mesh>, Homes),
         (board, clock): (&Arc<Board>, Clock),
     ) -> Result<Self, StartError> {
         let bell = || (party.doorbell(), clock);
         let backend = databases::backend(config, schema.clone(), bell())?;
-        let cached = match caching::cache(config)? {
+        let cached = match caching::cache(config, cached)? {
             None => Cached::without(backend),
             Some(how) => {
                 let board = Arc::clone(board);

@@ -69,6 +69,8 @@ pub(super) struct Origin {
     pub(super) silent_s_max: Option<u32>,
     /// Messages that the client takes without having acknowledged them.
     pub(super) window_max: u16,
+    /// Bytes of the largest packet that the client takes; 0: any.
+    pub(super) packet_bytes_max: u32,
     /// The connection's hold on a name that is its own.
     pub(super) hold: Option<Box<Hold>>,
     /// What whoever answers hooks is told when the connection ends.
@@ -114,6 +116,11 @@ impl Caller {
     /// Messages that the client takes without having acknowledged them.
     pub(super) fn window_max(&self) -> u16 {
         self.origin.as_deref().map_or(0, |origin| origin.window_max).max(1)
+    }
+
+    /// Bytes of the largest packet that the client takes; 0: any.
+    pub(super) fn packet_bytes_max(&self) -> u32 {
+        self.origin.as_deref().map_or(0, |origin| origin.packet_bytes_max)
     }
 
     /// Where the connection's far end is, if that is a proxy that is trusted to say for whom it speaks.

@@ -162,14 +162,14 @@ impl Shard {
             conn.put_stream_end(code, reason, &mut bytes);
             return self.close_with(id, &bytes, AfterSent::Gone, now);
         }
-        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+        let after_sent = farewell::put(&self.conns, id, (code, reason), &mut bytes);
         self.close_with(id, &bytes, after_sent, now);
     }
 
     /// Closes a connection as its conversation says: with a farewell always.
     pub(super) fn close_as_said(&mut self, id: ConnId, code: u16, reason: &str, now: Now) {
         let mut bytes = Vec::new();
-        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+        let after_sent = farewell::put(&self.conns, id, (code, reason), &mut bytes);
         self.close_with(id, &bytes, after_sent, now);
     }
 
@@ -331,7 +331,7 @@ impl Shard {
             return self.end_politely(id, AfterSent::Gone, now);
         }
         let mut bytes = Vec::new();
-        let after_sent = farewell::put(self.conns.voice_of(id), code, reason, &mut bytes);
+        let after_sent = farewell::put(&self.conns, id, (code, reason), &mut bytes);
         self.push_item(id, Item::Raw(bytes.into()));
         self.end_politely(id, after_sent, now);
     }

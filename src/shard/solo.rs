@@ -168,12 +168,13 @@ impl Solo {
                 || window.is_some_and(|of| is_shut(of) && of.held_until >= self.outbox.end()))
     }
 
-    /// Whether all was sent and nothing is awaited.
+    /// Whether all was sent and nothing is awaited: of who is being closed no acknowledgement is.
     pub(super) fn is_done(&self) -> bool {
+        let is_acknowledged = self.window.as_ref().is_none_or(|window| window.is_empty());
         self.owed.is_empty()
             && self.outbox.is_empty()
             && self.replays.is_empty()
-            && self.window.as_ref().is_none_or(|window| window.is_empty())
+            && (is_acknowledged || self.closing.is_some())
     }
 
     /// Lets go of what only replays needed: it stays as it is for as long as its connection is in its class.

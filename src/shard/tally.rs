@@ -1,10 +1,11 @@
-//! What a shard counts apart by a word: by dialect, by the reason of a refusal, by the status of an answer.
+//! What a shard counts apart by a word: by dialect, by the reason of a refusal, by the kind of a table's error, by the status of an answer.
 //!
 //! Invariant: every list of words is fixed when the server is compiled, so that no topic, user or client makes it longer. Never allocates.
 
 use crate::dialect::DialectId;
 use crate::dialect::RefusalCode;
 use crate::limits::DIALECTS_COUNTED_MAX;
+use crate::tables::ErrorCode;
 
 /// Statuses that are counted one by one.
 pub const STATUSES: [u16; 18] =
@@ -28,6 +29,8 @@ pub struct Tally {
     pub spoken: [Spoken; DIALECTS_COUNTED_MAX],
     /// What clients asked for and were refused, by its place in `RefusalCode::ALL`.
     pub refused: [u64; RefusalCode::ALL.len()],
+    /// What clients asked of tables and were answered with an error, whoever found it, by its place in `ErrorCode::ALL`.
+    pub tables_failed: [u64; ErrorCode::ALL.len()],
     /// Answers to requests by their place in `STATUSES`; the last is every other.
     pub answers: [u64; STATUSES.len() + 1],
 }
@@ -46,6 +49,12 @@ impl Tally {
     pub(super) fn refuse(&mut self, code: RefusalCode, count: usize) {
         let place = RefusalCode::ALL.iter().position(|known| *known == code);
         self.refused[place.expect("all of them are there")] += count as u64;
+    }
+
+    /// A client is answered with a table's error.
+    pub(super) fn fail_table(&mut self, code: ErrorCode) {
+        let place = ErrorCode::ALL.iter().position(|known| *known == code);
+        self.tables_failed[place.expect("all of them are there")] += 1;
     }
 
     /// A request was answered with these bytes.

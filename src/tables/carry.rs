@@ -144,6 +144,14 @@ pub fn beyond() -> TableError {
     TableError::new(ErrorCode::Forbidden, "this row is beyond what may be written")
 }
 
-fn not_found() -> TableError {
+/// A database has passed over a row that was put.
+#[must_use]
+pub fn not_kept() -> TableError {
+    TableError::new(ErrorCode::Failed, "the database has not kept the row")
+}
+
+/// There is no row that may be touched.
+#[must_use]
+pub fn not_found() -> TableError {
     TableError::new(ErrorCode::NotFound, "there is no such row")
 }

@@ -240,12 +240,12 @@ impl Value {
     pub fn put_json(&self, out: &mut String) {
         use fmt::Write as _;
         let written = match self {
-            Self::Null => write!(out, "null"),
-            Self::Bool(said) => write!(out, "{said}"),
-            Self::Int(value) => write!(out, "{value}"),
+            Self::Null => out.write_str("null"),
+            Self::Bool(said) => out.write_str(if *said { "true" } else { "false" }),
+            Self::Int(value) => out.write_str(itoa::Buffer::new().format(*value)),
             Self::Decimal(value) => write!(out, "{value}"),
             Self::Float(value) => write!(out, "{value}"),
-            Self::Json(text) => write!(out, "{text}"),
+            Self::Json(text) => out.write_str(text),
             Self::Time(time) => write!(out, "\"{time}\""),
             Self::Bytes(bytes) => write!(out, "\"{}\"", BASE64_STANDARD.encode(bytes)),
             Self::Text(text) => {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use flume::Receiver;
 use flume::Sender;
 
+use super::figures::Figures;
+use super::line::CallOwner;
 use super::line::Job;
 use super::line::Line;
 use crate::clock::Clock;
@@ -27,7 +29,6 @@ use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::conn_of;
-use crate::tables::asks::Asker;
 
 /// How long it sleeps at most while nothing happens.
 const REST: Duration = Duration::from_secs(3600);
@@ -40,6 +41,7 @@ pub struct HooksParty {
     jobs: Sender<Job>,
     answers: Receiver<(u64, Answered)>,
     threads: Vec<JoinHandle<()>>,
+    figures: Arc<Figures>,
     clock: Clock,
     shard_count: u16,
 }
@@ -64,8 +66,15 @@ impl HooksParty {
             thread.spawn(move || serve(&*hooks, &taken, &answer, &doorbell))
         });
         let threads = threads.collect::<Result<_, _>>()?;
-        let line = Line::new(timeout_ms, at_once);
-        Ok(Self { party, line, jobs, answers, threads, clock, shard_count })
+        let line = Line::new(timeout_ms.saturating_mul(1000), at_once);
+        let figures = Arc::new(Figures::new(hooks.asked()));
+        Ok(Self { party, line, jobs, answers, threads, figures, clock, shard_count })
+    }
+
+    /// What it counts, for others to look at.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
     }
 
     /// What wakes it, and tells it to stop.
@@ -82,9 +91,9 @@ impl HooksParty {
                 self.party.rest(Duration::from_millis(MESH_RETRY_MS));
                 continue;
             }
-            let now_ms = self.clock.now().mono_ms;
-            let due = self.line.due_ms().map(|due| due.saturating_sub(now_ms));
-            let wait = due.map_or(REST, Duration::from_millis).min(REST);
+            let now_us = self.clock.mono_us();
+            let due = self.line.due_us().map(|due| due.saturating_sub(now_us));
+            let wait = due.map_or(REST, Duration::from_micros).min(REST);
             let answers = &self.answers;
             match self.party.hear_unless(wait, || !answers.is_empty()) {
                 Heard::Message(message) => self.take(message),
@@ -114,14 +123,15 @@ impl HooksParty {
         while self.has_room()
             && let Ok((number, answered)) = self.answers.try_recv()
         {
-            if let Some(asker) = self.line.done(number) {
-                self.say(asker, answered);
+            if let Some(owner) = self.line.done(number) {
+                self.say(owner, answered);
             }
             self.begin_next();
         }
-        for asker in self.line.late(self.clock.now().mono_ms) {
-            self.say(asker, Err(Failure::TooSlow));
+        for owner in self.line.late(self.clock.mono_us()) {
+            self.say(owner, Err(Failure::TooSlow));
         }
+        self.figures.note_waiting(self.line.waiting());
         self.party.hand_on();
     }
 
@@ -134,15 +144,14 @@ impl HooksParty {
     fn take(&mut self, message: Mesh) {
         // Whoever says anything else takes it for somebody else.
         let Mesh::Hook(ask) = message else { return };
-        match self.line.push(*ask, self.clock.now().mono_ms) {
+        match self.line.push(*ask, self.clock.mono_us()) {
             Ok(()) => self.begin_next(),
-            Err((Some(asker), failure)) => self.say(asker, Err(failure)),
-            Err((None, _)) => {}
+            Err(owner) => self.say(owner, Err(Failure::Busy)),
         }
     }
 
     fn begin_next(&mut self) {
-        while let Some(job) = self.line.pop(self.clock.now().mono_ms) {
+        while let Some(job) = self.line.pop(self.clock.mono_us()) {
             // There is room for as many as are answered at once.
             if self.jobs.try_send(job).is_err() {
                 break;
@@ -150,7 +159,10 @@ impl HooksParty {
         }
     }
 
-    fn say(&mut self, asker: Asker, answered: Answered) {
+    fn say(&mut self, owner: CallOwner, answered: Answered) {
+        let took_us = self.clock.mono_us().saturating_sub(owner.since_us);
+        self.figures.count(owner.hook, took_us, &answered);
+        let Some(asker) = owner.asker else { return };
         let message = Mesh::HookSays { conn: conn_of(asker), answered: Box::new(answered) };
         self.party.pending(asker.shard.into()).push(message);
     }
@@ -163,8 +175,7 @@ fn serve(
     answers: &Sender<(u64, Answered)>,
     doorbell: &Doorbell,
 ) {
-    while let Ok(Job { number, call, within_ms }) = jobs.recv() {
-        let within = Duration::from_millis(within_ms);
+    while let Ok(Job { number, call, within }) = jobs.recv() {
         let answered = catch_unwind(AssertUnwindSafe(|| hooks.answer(&call, within)));
         let answered = answered.unwrap_or_else(|_| {
             tracing::error!(hook = call.hook.name(), "a hook has panicked");

@@ -183,7 +183,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
     (
         "admin",
         &[
-            &["party_figures"],
+            &["page", "party_figures"],
             &[
                 "board",
                 "cache_figures",
@@ -194,6 +194,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "orders",
                 "store_figures",
             ],
+            &["hook_figures"],
         ],
     ),
 ];

@@ -39,7 +39,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 12] = [
+const STEPS: [(&str, &str, &str); 13] = [
     (
         "dialect",
         "batch",
@@ -57,6 +57,7 @@ const STEPS: [(&str, &str, &str); 12] = [
     ("webhook", "outbound", "hooks are asked over HTTP, of whom the operator has named"),
     ("admin", "outbound", "key sets are fetched so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
+    ("admin", "webhook", "and those of whoever answers hooks"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),

@@ -50,7 +50,11 @@ impl Server {
         let mut child = Bound(command.spawn().unwrap());
         let mut log = BufReader::new(child.0.stderr.take().unwrap());
         let mut first_line = String::new();
-        log.read_line(&mut first_line).unwrap();
+        // What is said of what it has opened may stand before.
+        while !first_line.contains(" address=") {
+            first_line.clear();
+            assert_ne!(log.read_line(&mut first_line).unwrap(), 0, "it has ended");
+        }
         Self { child, log, first_line }
     }
 
@@ -72,6 +76,17 @@ impl Server {
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// So many clients, each of which was answered.
+    fn answered(&self, count: usize) -> Vec<TcpStream> {
+        let one = |_| {
+            let mut client = self.connect();
+            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
+            client
+        };
+        (0..count).map(one).collect()
     }
 
     fn signal(&self, signal: Signal) {
@@ -234,14 +249,7 @@ fn few_descriptors_are_enough_for_few_connections() {
     let config = Scratch::new("few", "connections_max = 100\nshards = 1\n");
     let server = Server::start_by(limited(256), &["--config", config.path()]);
     assert_eq!(server.field("connections_max"), "100", "{}", server.first_line);
-    let clients: Vec<TcpStream> = (0..100)
-        .map(|_| {
-            let mut client = server.connect();
-            client.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
-            assert_ne!(client.read(&mut [0; 4096]).unwrap(), 0, "each is answered");
-            client
-        })
-        .collect();
+    let clients = server.answered(100);
     drop(clients);
 }
 
@@ -274,6 +282,34 @@ fn what_is_advised_where_descriptors_are_few_helps() {
     let config = Scratch::new("fewer", "connections_max = 10\nshards = 2\n");
     let server = Server::start_by(limited(64), &["--config", config.path()]);
     assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
+}
+
+#[test]
+fn what_is_open_besides_connections_was_reserved() {
+    let folder = std::env::temp_dir().join(format!("fanwire-reserved-{}", std::process::id()));
+    let own = fanwire::config::Config::default();
+    let own = own.guests().map(|(key, _)| format!("{key}.listen = '127.0.0.1:0'\n"));
+    let text = format!(
+        "shards = 2\nfd_tables = 'shared'\nconnections_max = 60\ndata_dir = '{}'\ntables.readers = 16\n{}[[table]]\nname = 't'\ncolumns = ['id int key']\n[[history.durable]]\ntopics = ['a/*']\n",
+        folder.display(),
+        own.collect::<String>()
+    );
+    let config = Scratch::new("reserved", &text);
+    let refused = limited(20).args(["serve", "--config", config.path()]).output().unwrap();
+    let message = String::from_utf8(refused.stderr).unwrap();
+    let (_, reserved) = message.split_once("2 shards need ").unwrap_or_else(|| panic!("{message}"));
+    let reserved: u32 = reserved.split(' ').next().unwrap().parse().unwrap();
+    let mut server = Server::start_by(limited(reserved + 60), &["--config", config.path()]);
+    assert!(server.ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", server.first_line);
+    let clients = server.answered(20);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.child.0.id())).unwrap().count();
+    let open = u32::try_from(open - clients.len()).unwrap();
+    assert!(open <= reserved, "{open} are open, {reserved} were reserved");
+    drop(clients);
+    server.signal(Signal::TERM);
+    let (status, log) = server.end();
+    assert!(status.success(), "{status}: {log}");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

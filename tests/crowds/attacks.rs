@@ -5,6 +5,7 @@ use serde_json::json;
 use super::crowd::upgrade;
 use super::stage::Stage;
 use super::support::frames;
+use super::support::mqtt;
 use super::support::world::Drain;
 use super::support::world::Wire;
 
@@ -42,6 +43,8 @@ pub(crate) enum Kind {
     Inflated,
     /// More small events on every shard than its core can tell.
     Flood,
+    /// Clients of MQTT, each with all that one may have the server remember and half a packet, which go and leave a session and a will.
+    Fleet,
 }
 
 pub(crate) const KINDS: [Kind; 15] = [
@@ -89,7 +92,7 @@ impl Kind {
         match self {
             Self::Large | Self::Pipeline | Self::Past => 40,
             Self::Unfinished => 60,
-            Self::Inflated => 16,
+            Self::Inflated | Self::Fleet => 16,
             Self::Flood => shards,
             Self::Drip | Self::Windows => 10,
             Self::Expressions => 8,
@@ -131,6 +134,7 @@ impl Attack {
         };
         let capacity = if reads { 64 * KIB } else { 4 * KIB };
         let wire = match self.kind {
+            Kind::Fleet => stage.open_to_mqtt(shard, capacity),
             // Those from elsewhere may not say so much.
             Kind::Flood | Kind::Names => stage.open(shard, capacity),
             _ => stage.open_elsewhere(shard, capacity),
@@ -138,7 +142,8 @@ impl Attack {
         if reads {
             stage.world.sockets.get_mut(&wire).unwrap().drain = Some(Drain::steady(50 << 20));
         }
-        let is_socket = !matches!(self.kind, Kind::Drip | Kind::Lines | Kind::Pipeline);
+        let is_socket =
+            !matches!(self.kind, Kind::Drip | Kind::Lines | Kind::Pipeline | Kind::Fleet);
         if self.kind == Kind::Inflated {
             let extensions = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
             stage.say(wire, upgrade("/v1/ws").replace("\r\n\r\n", extensions).as_bytes());
@@ -181,7 +186,7 @@ impl Attack {
             Kind::Names | Kind::Windows | Kind::Order => 20_000,
             Kind::Flood => 3_000,
             Kind::Inflated => 250_000,
-            Kind::Lines | Kind::Pipeline | Kind::Unfinished => 30_000,
+            Kind::Lines | Kind::Pipeline | Kind::Unfinished | Kind::Fleet => 30_000,
             Kind::Drip | Kind::Past => 100_000,
             Kind::Filters => 150_000,
         }
@@ -250,6 +255,7 @@ impl Attack {
             }
             Kind::Inflated => self.inflate(stage),
             Kind::Flood => self.flood(stage),
+            Kind::Fleet => self.come_and_go(stage),
             Kind::Past => self.ask_for_past(stage),
         }
     }
@@ -273,6 +279,28 @@ impl Attack {
             }
             stage.say(*wire, &said);
         }
+    }
+
+    /// One goes without a word, and another comes in its place, under a name that nobody had before.
+    fn come_and_go(&mut self, stage: &mut Stage) {
+        let (place, count) = (self.count % self.wires.len(), self.count);
+        stage.world.vanish(self.wires[place]);
+        let wire = self.join(stage, place);
+        self.wires[place] = wire;
+        let will = format!("fleet/{count}:{}:q1:retain", "w".repeat(4_000));
+        let mut client = mqtt::Client::default();
+        let mut said = client.written(&format!("connect v5 c{count} session=1000 will={will}"));
+        let filters: Vec<String> = (0..60).map(|n| format!("{count:0>120}/{n:0>120}=1")).collect();
+        said.extend(client.written(&format!("subscribe 1 {}", filters.join(" "))));
+        for alias in 1..=32 {
+            let topic = format!("fleet/{alias:0>200}");
+            said.extend(client.written(&format!("publish {topic} alias={alias} retain : x")));
+            said.extend(client.written(&format!("publish - q2 id={alias} alias={alias} : x")));
+        }
+        // The beginning of a message of half a megabyte.
+        said.extend([0x30, 0x80, 0x80, 0x20]);
+        said.resize(said.len() + 200 * KIB, b'x');
+        stage.say(wire, &said);
     }
 
     fn ask_for_past(&self, stage: &mut Stage) {

@@ -89,3 +89,15 @@ fn play(seed: u64, mut random: Random, shards: u16, load_per_cent: u64, kinds: &
 fn nobody_harms_anybody() {
     seeds::hold(1..31, play_two);
 }
+
+/// Clients of MQTT that flood, beside each of the other kinds in turn.
+#[test]
+fn a_fleet_harms_nobody() {
+    seeds::hold(1..9, |seed| {
+        let mut random = Random::new(seed);
+        let shards = 1 + random.below(3) as u16;
+        let load_per_cent = if random.one_in(4) { 300 } else { 40 };
+        let kinds = [Kind::Fleet, KINDS[seed as usize % KINDS.len()]];
+        play(seed, random, shards, load_per_cent, &kinds);
+    });
+}

@@ -29,6 +29,7 @@ use fanwire::limits::UNITS_TURN;
 use fanwire::limits::WORK_US;
 use fanwire::shard::Access;
 use fanwire::shard::MemoryBounds;
+use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
 use super::heap;
@@ -171,6 +172,12 @@ impl Stage {
     /// A connection from elsewhere, as all of one attacker's.
     pub(crate) fn open_elsewhere(&mut self, shard: usize, capacity: usize) -> Wire {
         self.world.open_from(shard, capacity, IpAddr::from([198, 51, 100, 7]))
+    }
+
+    /// The same, to MQTT's own listener.
+    pub(crate) fn open_to_mqtt(&mut self, shard: usize, capacity: usize) -> Wire {
+        let by = (Port::Own("mqtt"), IpAddr::from([198, 51, 100, 7]));
+        self.world.try_open_at(shard, capacity, by).expect("there is room")
     }
 
     pub(crate) fn open(&mut self, shard: usize, capacity: usize) -> Wire {

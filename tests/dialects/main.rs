@@ -10,6 +10,7 @@ mod fastwebsockets;
 mod http_transcripts;
 mod native_transcripts;
 mod routes;
+mod standard;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../toy/mod.rs"]

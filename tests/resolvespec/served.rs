@@ -32,6 +32,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::socket::Client;
+use crate::socket::ask as ask_over_http;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -174,6 +175,10 @@ fn read(client: &mut Client) -> Value {
     ask(client, r#""operation":"read""#)
 }
 
+fn figures(running: &Running) -> String {
+    ask_over_http(running.address(), "GET /metrics", "", "")
+}
+
 /// The value of a header field.
 fn field<'a>(heard: &'a Heard, name: &str) -> &'a str {
     let line = heard.head.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
@@ -200,6 +205,17 @@ fn calls_are_signed_and_their_connections_are_kept() {
     assert_eq!(answerer.connections.load(Ordering::Relaxed), 1, "it is kept");
     let heard: Vec<Heard> = answerer.heard.try_iter().collect();
     assert_eq!(heard.len(), 9);
+    let figures = figures(&running);
+    for figure in [
+        "fanwire_hook_call_seconds_count{hook=\"before_read\"} 8\n",
+        "fanwire_hook_call_seconds_count{hook=\"after_create\"} 1\n",
+        "fanwire_hook_failures_total{hook=\"before_read\",failure=\"too_slow\"} 0\n",
+        "fanwire_hook_calls_waiting 0\n",
+        "fanwire_hook_calls_waiting_bytes 0\n",
+    ] {
+        assert!(figures.contains(figure), "{figure}: {figures}");
+    }
+    assert!(!figures.contains("hook=\"before_create\""), "what is not asked has no figures");
     assert!(heard[0].head.starts_with("POST /read HTTP/1.1\r\n"), "{}", heard[0].head);
     assert!(heard[8].head.starts_with("POST /made?x=1 HTTP/1.1\r\n"), "{}", heard[8].head);
     assert_eq!(field(&heard[8], "fanwire-hook"), "after_create");
@@ -242,12 +258,15 @@ fn whatever_is_wrong_with_an_answer_closes_and_what_follows_is_answered() {
     let fail_open = "fail_open = ['before_read']";
     let is_yes = |index: usize| index >= wrong.len();
     // Whoever never answers is waited for shortly, and everybody else for as long as a broken machine may take.
-    for (address, opens, timeout_ms, indices) in [
-        (answerer.address, "", 50, 0..1),
-        (answerer.address, "", 20_000, 1..all.len()),
-        (answerer.address, fail_open, 50, 0..1),
-        (answerer.address, fail_open, 20_000, 1..all.len()),
-        (nobody, "", 20_000, 0..1),
+    let slow = [("too_slow", 1), ("bad_answer", 0), ("unreachable", 0)];
+    let bad = [("too_slow", 0), ("bad_answer", 5), ("unreachable", 0)];
+    let none = [("too_slow", 0), ("bad_answer", 0), ("unreachable", 1)];
+    for (address, opens, timeout_ms, indices, failures) in [
+        (answerer.address, "", 50, 0..1, slow),
+        (answerer.address, "", 20_000, 1..all.len(), bad),
+        (answerer.address, fail_open, 50, 0..1, slow),
+        (answerer.address, fail_open, 20_000, 1..all.len(), bad),
+        (nobody, "", 20_000, 0..1, none),
     ] {
         let hooks =
             format!("before_read = 'http://{address}/'\ntimeout_ms = {timeout_ms}\n{opens}");
@@ -264,6 +283,12 @@ fn whatever_is_wrong_with_an_answer_closes_and_what_follows_is_answered() {
             let message = format!("the hook before_read failed: {why}");
             let error = json!({"code": "hook_error", "message": message});
             assert_eq!(told["error"], error, "{index}");
+        }
+        let figures = figures(&running);
+        for (failure, count) in failures {
+            let of = "fanwire_hook_failures_total{hook=\"before_read\"";
+            let figure = format!("{of},failure=\"{failure}\"}} {count}\n");
+            assert!(figures.contains(&figure), "{figure}: {figures}");
         }
         stop(running, client);
     }

@@ -16,6 +16,8 @@ use fanwire::auth::Verifier;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
+use crate::clients::ADMIN;
+use crate::clients::revoke;
 use crate::support::fits::SECRET;
 use crate::support::fits::with_tokens;
 use crate::support::frames::masked;
@@ -28,7 +30,6 @@ const SEEDS: u64 = 150;
 const STEPS: u64 = 120;
 /// In one of three seeds the user's tokens are revoked before this step.
 const REVOKED_AT: u64 = 80;
-const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Only events of the north, of topics below `open/` or called `tasks`; and a viewer.
 const ONE: &str = r#"«{"sub":"eve","role":"viewer","exp":3000,"fanwire":{"subscribe":["open/**","tasks","LogEntry"],"publish":[],"filter":{"eq":["area","north"]}}}»"#;
@@ -245,18 +246,8 @@ impl Case {
 
     /// Whoever came with one of the user's tokens is put out, and hears nothing that comes after.
     fn revoke(&mut self) {
-        let body = r#"{"user":"eve"}"#;
-        let request = format!(
-            "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
         let shard = self.random.below(self.world.shards.len());
-        let wire = self.world.open(shard, 1 << 20);
-        self.world.say(wire, request.as_bytes());
-        self.world.settle();
-        let answer = self.world.read(wire, usize::MAX);
-        assert!(String::from_utf8_lossy(&answer).contains(r#"{"revoked":true}"#));
-        self.world.vanish(wire);
+        revoke(&mut self.world, shard, r#"{"user":"eve"}"#);
         self.revoked = Some(self.events.len());
     }
 

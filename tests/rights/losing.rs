@@ -23,6 +23,10 @@ use fanwire::shard::Access;
 use fanwire::shard::Port;
 use fanwire::shard::Settings;
 
+use crate::clients;
+use crate::clients::ADMIN;
+use crate::clients::revoke;
+use crate::clients::upgrade;
 use crate::support::fits::SECRET;
 use crate::support::fits::with_tokens;
 use crate::support::frames::masked;
@@ -34,7 +38,6 @@ use crate::support::world::World;
 use crate::support::world::roomy;
 
 const SEEDS: u64 = 24;
-const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 const HERS: &str = r#"«{"sub":"eve","exp":600,"fanwire":{"subscribe":["fleet/**","tables/**"]}}»"#;
 const OTHERS: &str =
     r#"«{"sub":"root","exp":3000,"fanwire":{"subscribe":["**"],"publish":["**"]}}»"#;
@@ -227,10 +230,7 @@ impl Case {
     }
 
     fn read(&mut self, count: usize) -> bool {
-        self.world.settle();
-        let bytes = self.world.read(self.wire, count);
-        self.heard.extend(&bytes);
-        !bytes.is_empty()
+        clients::read(&mut self.world, self.wire, count, &mut self.heard)
     }
 
     fn read_all(&mut self) {
@@ -253,28 +253,9 @@ impl Case {
     }
 
     fn revoke(&mut self) {
-        let body = r#"{"user":"eve"}"#;
-        let request = format!(
-            "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
         let shard = self.random.below(self.world.shards.len());
-        let admin = self.world.open(shard, 1 << 20);
-        self.world.say(admin, request.as_bytes());
-        self.world.settle();
-        let told = self.world.read(admin, usize::MAX);
-        assert!(String::from_utf8_lossy(&told).contains(r#"{"revoked":true}"#));
-        self.world.vanish(admin);
+        revoke(&mut self.world, shard, r#"{"user":"eve"}"#);
     }
-}
-
-fn upgrade(target: &str, claims: &str) -> Vec<u8> {
-    format!(
-        "GET {target}token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        with_tokens(claims)
-    )
-    .into_bytes()
 }
 
 /// How many events were heard before the end.

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod auth_any_bytes;
+mod clients;
 mod confinement;
 mod losing;
 mod renewal;

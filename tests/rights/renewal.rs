@@ -18,6 +18,10 @@ use fanwire::auth::Verifier;
 use fanwire::shard::Access;
 use fanwire::shard::Settings;
 
+use crate::clients;
+use crate::clients::ADMIN;
+use crate::clients::revoke;
+use crate::clients::upgrade;
 use crate::support::fits::SECRET;
 use crate::support::fits::with_tokens;
 use crate::support::frames::text;
@@ -27,7 +31,6 @@ use crate::support::world::World;
 use crate::support::world::roomy;
 
 const SEEDS: u64 = 400;
-const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 const WIDE: &str =
     r#"«{"sub":"eve","jti":"wide","exp":900,"fanwire":{"subscribe":["fleet/**","other"]}}»"#;
 const NARROW: &str = r#"«{"sub":"eve","jti":"narrow","exp":600,"fanwire":{"subscribe":["fleet/a"],"filter":"area = \"north\""}}»"#;
@@ -153,10 +156,7 @@ impl Case {
     }
 
     fn read(&mut self, count: usize) -> bool {
-        self.world.settle();
-        let bytes = self.world.read(self.wire, count);
-        self.heard.extend(&bytes);
-        !bytes.is_empty()
+        clients::read(&mut self.world, self.wire, count, &mut self.heard)
     }
 
     fn read_all(&mut self) {
@@ -176,11 +176,7 @@ fn behind<'t>(text: &'t str, words: &str) -> &'t str {
 fn run(seed: u64, dialect: &'static Dialect) -> (usize, usize) {
     let mut case = Case::new(seed, dialect);
     let target = *case.random.pick(dialect.targets);
-    let request = format!(
-        "GET {target}token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        with_tokens(WIDE)
-    );
-    case.world.say(case.wire, request.as_bytes());
+    case.world.say(case.wire, &upgrade(target, WIDE));
     for _ in 0..case.random.below(12) {
         case.publish();
     }
@@ -229,15 +225,8 @@ fn run(seed: u64, dialect: &'static Dialect) -> (usize, usize) {
 fn end(case: &mut Case, revokes: bool) {
     let before = case.heard.len();
     if revokes {
-        let body = r#"{"jti":"narrow"}"#;
-        let request = format!(
-            "POST /v1/admin/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
         let shard = case.random.below(case.world.shards.len());
-        let admin = case.world.open(shard, 1 << 20);
-        case.world.say(admin, request.as_bytes());
-        case.world.settle();
+        revoke(&mut case.world, shard, r#"{"jti":"narrow"}"#);
     } else {
         case.pass(700_000);
         for _ in 0..20 {
@@ -285,11 +274,7 @@ fn what_waits_is_confined_by_the_token_that_was_shown() {
 fn who_waits(subscribe: &str, events: usize) -> Case {
     let mut case = Case::new(0, &DIALECTS[0]);
     case.wire = case.world.open(0, 4_000);
-    let request = format!(
-        "GET /v1/ws?token={} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        with_tokens(WIDE)
-    );
-    case.world.say(case.wire, request.as_bytes());
+    case.world.say(case.wire, &upgrade("/v1/ws?", WIDE));
     case.say(subscribe);
     case.read_all();
     for number in 0..events {

@@ -125,3 +125,16 @@ impl Reader {
         }
     }
 }
+
+/// One chunk of a chunked body.
+pub fn take_chunk(bytes: &mut Vec<u8>) -> Option<String> {
+    let line_end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line_end]).ok()?, 16).ok()?;
+    let (start, end) = (line_end + 2, line_end + 2 + size);
+    if bytes.len() < end + 2 {
+        return None;
+    }
+    let chunk = String::from_utf8_lossy(&bytes[start..end]).into_owned();
+    bytes.drain(..end + 2);
+    Some(chunk)
+}

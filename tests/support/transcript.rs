@@ -13,6 +13,7 @@
 //! ? 200 body                 the answer to the last request or refused opening
 //! > text                     the client says it      `>bin text`: as a binary message
 //! >ping text, >close 1000 x  a control frame         `>raw 81 00`: bytes as they are
+//! >vanish, >each 1-9 text    it is gone without a word; it says it so often, with each number for `§` (`<each`: hears)
 //! < text                     the next thing it hears, `…` standing for anything
 //! <nothing, <rest            it hears nothing more; whatever it hears
 //! <ping, <close 1000 reason  a control frame
@@ -42,6 +43,7 @@ use super::fits::with_tokens;
 use super::frames::Frame;
 use super::frames::Reader;
 use super::frames::masked;
+use super::frames::take_chunk;
 use super::mqtt;
 use super::world::Wire;
 use super::world::World;
@@ -180,6 +182,17 @@ impl<'a> Run<'a> {
             ">ping" => self.say(client, 9, rest),
             ">close" => self.say_close(client, rest),
             ">raw" => self.say_raw(client, rest),
+            ">vanish" => {
+                let wire = self.clients[client].wire;
+                self.world().vanish(wire);
+            }
+            ">each" | "<each" => {
+                let (numbers, text) = rest.split_once(' ').expect("numbers, and a line");
+                let (from, to) = numbers.split_once('-').expect("from and to");
+                for number in from.parse::<u32>().unwrap()..=to.parse().unwrap() {
+                    self.client_line(client, &what[..1], &text.replace('§', &number.to_string()));
+                }
+            }
             "<" => self.expect(client, rest),
             "<nothing" => {
                 let heard = self.hear(client);
@@ -475,17 +488,4 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// One chunk of a chunked body.
-fn take_chunk(bytes: &mut Vec<u8>) -> Option<String> {
-    let line_end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-    let size = usize::from_str_radix(std::str::from_utf8(&bytes[..line_end]).ok()?, 16).ok()?;
-    let (start, end) = (line_end + 2, line_end + 2 + size);
-    if bytes.len() < end + 2 {
-        return None;
-    }
-    let chunk = String::from_utf8_lossy(&bytes[start..end]).into_owned();
-    bytes.drain(..end + 2);
-    Some(chunk)
 }

@@ -12,9 +12,14 @@ mod conversation;
 mod postgres;
 #[path = "../support/postgres.rs"]
 mod postgres_cluster;
+#[cfg(feature = "postgres")]
+mod postgres_tls;
+#[cfg(feature = "postgres")]
+mod postgres_writes;
 mod served;
 mod shelf;
 #[path = "../support/socket.rs"]
 mod socket;
 #[path = "../support/mod.rs"]
 mod support;
+mod taken;

@@ -46,15 +46,19 @@ use crate::conformance::ask;
 use crate::postgres_cluster::Cluster;
 
 /// How often something is looked for that comes soon: two minutes.
-const LOOKS: usize = 6_000;
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOKS: usize = 6_000;
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
-fn schema(table: &str) -> Schema {
+pub(crate) fn schema(table: &str) -> Schema {
     let columns = vec![Column::key("id", Type::Int), Column::new("note", Type::Text)];
     Schema::new(vec![Table::new(table, columns).unwrap()]).unwrap()
 }
 
-fn open(address: &str, schema: &Schema, query_ms_max: u64) -> Result<Backend, OpenError> {
+pub(crate) fn open(
+    address: &str,
+    schema: &Schema,
+    query_ms_max: u64,
+) -> Result<Backend, OpenError> {
     let bell = (Arc::new(Doorbell::new().unwrap()), Clock::start());
     let how = Use { readers: 2, query_us_max: query_ms_max * 1000 };
     let address = Address::parse(address).unwrap();
@@ -62,18 +66,18 @@ fn open(address: &str, schema: &Schema, query_ms_max: u64) -> Result<Backend, Op
         .map(|postgres| Backend::Postgres(Box::new(postgres)))
 }
 
-fn create(id: i64, note: &str) -> Ask {
+pub(crate) fn create(id: i64, note: &str) -> Ask {
     let row = vec![(ColumnId(0), Value::Int(id)), (ColumnId(1), Value::Text(note.into()))];
     let write = Write::new(TableId(0), Change::Create(row));
     Ask::Write { asker: ASKER, write: Box::new(write) }
 }
 
-fn all() -> Ask {
+pub(crate) fn all() -> Ask {
     Ask::Query { asker: ASKER, query: Box::new(Query::all(TableId(0))) }
 }
 
 /// An event that says a row.
-fn event(id: i64, note: &str) -> Ask {
+pub(crate) fn event(id: i64, note: &str) -> Ask {
     let payload = format!(r#"{{"id":{id},"note":"{note}"}}"#);
     let event = Event {
         topic: TopicName::new("feed/notes").unwrap(),
@@ -104,7 +108,7 @@ fn until(backend: &mut Backend, what: impl Fn() -> Ask, wanted: impl Fn(&str) ->
 }
 
 /// The payloads of so many rows that everybody is told of.
-fn told(backend: &mut Backend, count: usize, out: &mut Vec<Outcome>) -> Vec<String> {
+pub(crate) fn told(backend: &mut Backend, count: usize, out: &mut Vec<Outcome>) -> Vec<String> {
     for _ in 0..LOOKS {
         backend.settle(out);
         let told = out.iter().filter(|outcome| matches!(outcome, Outcome::Told(_))).count();

@@ -142,6 +142,18 @@ fn a_lost_database_is_seen_from_outside() {
     cluster.kill();
     awaited("/readyz", r#"{"status":"not ready","reason":"tables_lost"}"#);
     awaited("/metrics", "fanwire_tables_connected{backend=\"postgres\"} 0");
+    // What a client is answered with an error is counted, whether whoever has the tables has found it or was not even asked.
+    let mut reader = Client::open(running.address(), "/rs/ws", "").unwrap();
+    for (operation, count) in [("read", 2), ("delete", 1)] {
+        for _ in 0..count {
+            reader.say(&json!({"id": "r", "type": "request", "operation": operation, "entity": "seen", "record_id": "a"}));
+            assert_eq!(reader.hear()["success"], false);
+        }
+    }
+    awaited("/metrics", "fanwire_tables_failed_total{kind=\"unavailable\"} 2");
+    awaited("/metrics", "fanwire_tables_failed_total{kind=\"read_only\"} 1");
+    awaited("/metrics", "fanwire_tables_errors_total{backend=\"postgres\",kind=\"unavailable\"} 2");
+    awaited("/metrics", "fanwire_tables_errors_total{backend=\"postgres\",kind=\"read_only\"} 0");
     publish(&running, &json!({"id": "a", "n": 2}));
     cluster.run();
     assert_eq!(
@@ -186,6 +198,18 @@ fn a_table_that_cannot_be_stops_the_start() {
     }
 }
 
+/// What `fanwire tables check` says of a configuration: its exit code, and both outputs.
+pub(crate) fn tables_check(file: &Path, text: &str) -> (Option<i32>, String, String) {
+    std::fs::write(file, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
+        .args(["tables", "check"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), said(output.stdout), said(output.stderr))
+}
+
 #[test]
 fn the_command_says_what_differs() {
     let cluster = Cluster::start("check", &[]);
@@ -195,16 +219,7 @@ fn the_command_says_what_differs() {
         stop(place.start(backend), ());
     }
     let file = place.0.join("fanwire.toml");
-    let check = |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_fanwire"))
-            .args(["tables", "check"])
-            .arg(&file)
-            .output()
-            .unwrap();
-        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), said(output.stdout), said(output.stderr))
-    };
+    let check = |text: &str| tables_check(&file, text);
     let text = place.text("sqlite");
     let (code, out, _) = check(&text);
     assert_eq!(code, Some(0), "{out}");

@@ -8,6 +8,7 @@ mod control;
 mod costs;
 mod crowd;
 mod filters;
+mod fleet;
 mod input;
 mod memory;
 mod overload;
@@ -131,6 +132,9 @@ pub(crate) const ALL: &[Attack] = &[
     input::UNFINISHED,
     filters::STALL,
     filters::COMPILE,
+    fleet::SLEEPERS,
+    fleet::RETAINED,
+    fleet::FLOOD,
     ceiling::CEILING,
 ];
 

@@ -89,7 +89,7 @@ fn event(number: u64, topic: &str, pad: &str) -> String {
 }
 
 /// What one reader of live events feels for so long, or until it is over; and how many it did not hear.
-fn live(
+pub(super) fn live(
     server: &Server,
     ns: u64,
     is_over: Option<&AtomicBool>,

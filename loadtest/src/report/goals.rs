@@ -14,6 +14,8 @@ const FANWIRE: &str = "fanwire";
 const EPOLL: &str = "fanwire-epoll";
 const DURABLE: &str = "fanwire-durable";
 const URL: &str = "fanwire-url";
+const MQTT: &str = "fanwire-mqtt";
+const MQTT_ONCE: &str = "fanwire-mqtt-1";
 /// How much more epoll may take than io_uring.
 const EPOLL_LIMIT: f64 = 1.10;
 
@@ -207,6 +209,15 @@ const fn by_url(what: &'static str, name: &'static str, limit: f64, at_least: bo
     }
 }
 
+/// Memory of a connection over MQTT.
+const fn over_mqtt(what: &'static str, scenario: &'static str, limit: f64) -> Goal {
+    let of = Of::Plain(figure("user memory each"), (scenario, MQTT));
+    Goal { what, of, limit, stretch: None, at_least: false, by_epoll: false }
+}
+
+/// The scenario of fan-out over MQTT.
+const MQTT_10K: &str = "mqtt-10k";
+
 const fn missing(what: &'static str, why: &'static str, limit: f64) -> Goal {
     let of = Of::Missing(why);
     Goal { what, of, limit, stretch: None, at_least: false, by_epoll: false }
@@ -294,6 +305,19 @@ const GOALS: &[Goal] = &[
     },
     durable("CPU of taking an event, durable : volatile", CPU, "durable-taken", 1.25),
     durable("one event to 10k, durable : volatile", CPU, "durable-10k", 1.03),
+    ratio("MQTT, QoS 0, 10k : native", CPU, (MQTT_10K, MQTT), (MQTT_10K, FANWIRE), 1.05),
+    ratio("MQTT, QoS 1 : QoS 0, 10k", CPU, (MQTT_10K, MQTT_ONCE), (MQTT_10K, MQTT), 1.8)
+        .stretch(1.6),
+    ratio("MQTT, QoS 0, 10k : Mosquitto", CPU, (MQTT_10K, MQTT), (MQTT_10K, "mosquitto-mqtt"), 0.6),
+    ratio(
+        "MQTT, QoS 1, 10k : Mosquitto",
+        CPU,
+        (MQTT_10K, MQTT_ONCE),
+        (MQTT_10K, "mosquitto-mqtt-1"),
+        0.6,
+    ),
+    over_mqtt("user memory of an idle MQTT connection, one topic for all", "mqtt-connect", 512.0),
+    over_mqtt("user memory of an idle MQTT connection, a topic each", "mqtt-own-topic", 1024.0),
     Goal {
         of: Of::Added(P50_US, ("durable-10k", DURABLE), ("durable-10k", FANWIRE)),
         ..durable("p50 that being stored adds, one event to 10k", P50_US, "durable-10k", 150.0)
@@ -351,8 +375,8 @@ mod tests {
         let outcomes = vec![outcome("fanwire", 100), outcome("fanwire-epoll", 120)];
         let kept = all(&Session { outcomes, ..Session::default() });
         let epoll: Vec<&Kept> = kept.iter().filter(|it| it.goal.by_epoll).collect();
-        // Five rivals are one row, joining by the URL and what is durable are not tried twice, and TLS is none.
-        assert_eq!(epoll.len(), GOALS.len() - 11);
+        // Five rivals are one row, joining by the URL, what is durable and MQTT are not tried twice, and TLS is none.
+        assert_eq!(epoll.len(), GOALS.len() - 17);
         assert_eq!(epoll[0].met(), Some(false));
         assert_eq!(epoll[0].name(), "epoll : io_uring, one event to 1k, shard thread");
         let joins = epoll.iter().find(|it| it.goal.what.starts_with("joins")).unwrap();

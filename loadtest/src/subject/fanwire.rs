@@ -1,6 +1,6 @@
 //! Fanwire itself, in each of its dialects and with either of its drivers. Everything known about it is in `docs/dialects/`.
 //!
-//! Whatever is listened in, events are published in the native protocol: they come in by one way and go out by several.
+//! Whatever is listened in, events are published in the native protocol: they come in by one way and go out by several. MQTT's are published by MQTT.
 
 use crate::crew::Crew;
 use crate::scenario::Kind;
@@ -17,6 +17,7 @@ use crate::subject::SubjectError;
 use crate::subject::free_port;
 use crate::subject::launch;
 use crate::subject::local;
+use crate::subject::write;
 
 use std::process::Command;
 
@@ -47,6 +48,10 @@ pub(crate) enum Fanwire {
     HyperBeam,
     /// The Provisioning Platform's events.
     Provisioning,
+    /// MQTT over TCP, quality of service 0.
+    Mqtt,
+    /// MQTT over TCP, quality of service 1.
+    MqttOnce,
 }
 
 impl Subject for Fanwire {
@@ -61,6 +66,8 @@ impl Subject for Fanwire {
             Self::PeatSse => "fanwire-peat-sse",
             Self::HyperBeam => "fanwire-hyperbeam",
             Self::Provisioning => "fanwire-provisioning",
+            Self::Mqtt => "fanwire-mqtt",
+            Self::MqttOnce => "fanwire-mqtt-1",
         }
     }
 
@@ -75,6 +82,8 @@ impl Subject for Fanwire {
             Self::PeatSse => "this server, peat-node's dialect over SSE",
             Self::HyperBeam => "this server, HyperBEAM's dialect",
             Self::Provisioning => "this server, the Provisioning Platform's dialect",
+            Self::Mqtt => "this server, MQTT over TCP, quality of service 0",
+            Self::MqttOnce => "this server, MQTT over TCP, quality of service 1",
         }
     }
 
@@ -84,7 +93,7 @@ impl Subject for Fanwire {
             Self::Native | Self::Epoll | Self::Durable => true,
             Self::Url | Self::Sse => plain,
             // What they replay is a snapshot by key, or nothing.
-            Self::Peat | Self::PeatSse | Self::Provisioning => {
+            Self::Peat | Self::PeatSse | Self::Provisioning | Self::Mqtt | Self::MqttOnce => {
                 plain && scenario.kind != Kind::Replay
             }
             Self::HyperBeam => {
@@ -109,17 +118,46 @@ impl Subject for Fanwire {
             // In the run's own folder, which goes with it.
             command.args(["--durable", "bench/**", "--data-dir", "data"]);
         }
+        if let Some(qos) = self.qos() {
+            return mqtt(setting, command, port, qos);
+        }
         let (process, start_ns) = launch(setting, &command, &[port])?;
         let say = Say { addr: local(port), outlet: outlet(scenario), topic: TOPIC.to_owned() };
         Ok(Started { process, listen: self.listen(port, scenario), say, start_ns })
     }
 }
 
+/// Starts it with a listener of MQTT's own, to which everybody speaks.
+fn mqtt(
+    setting: &Setting<'_>,
+    mut command: Command,
+    port: u16,
+    qos: u8,
+) -> Result<Started, SubjectError> {
+    let own = free_port()?;
+    let configuration = format!("[mqtt]\nlisten = \"127.0.0.1:{own}\"\n");
+    command.arg("--config").arg(write(setting, "fanwire.toml", &configuration)?);
+    let (process, start_ns) = launch(setting, &command, &[port, own])?;
+    let say = Say { addr: local(own), outlet: Outlet::Mqtt { qos }, topic: TOPIC.to_owned() };
+    Ok(Started { process, listen: Listen::packets(local(own), TOPIC, qos), say, start_ns })
+}
+
 impl Fanwire {
+    /// The quality of service of MQTT, if that is spoken.
+    const fn qos(self) -> Option<u8> {
+        match self {
+            Self::Mqtt => Some(0),
+            Self::MqttOnce => Some(1),
+            _ => None,
+        }
+    }
+
     fn listen(self, port: u16, scenario: &Scenario) -> Listen {
         let addr = local(port);
         match self {
-            Self::Native | Self::Epoll | Self::Durable => native(port, scenario),
+            Self::Native | Self::Epoll | Self::Durable | Self::Mqtt | Self::MqttOnce => {
+                native(port, scenario)
+            }
             Self::Url => Listen {
                 path: format!("/v1/ws?{{query}}{}", since(scenario)),
                 join: String::new(),

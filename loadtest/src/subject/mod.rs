@@ -3,6 +3,7 @@
 //! *To add one*: a file and a line in `ALL`. Invariant: a subject that was started is known by its process, so that what it
 //! spends can be measured, and what differs from the others in how it is spoken to is all in its `Listen` and `Say`.
 
+mod aedes;
 mod axum;
 mod bun;
 mod fanwire;
@@ -19,6 +20,7 @@ use crate::crew;
 use crate::crew::Crew;
 use crate::crew::CrewError;
 use crate::limits::START_NS_MAX;
+use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::speech::Listen;
 use crate::speech::Say;
@@ -62,10 +64,16 @@ pub(crate) const ALL: &[&dyn Subject] = &[
     &fanwire::Fanwire::PeatSse,
     &fanwire::Fanwire::HyperBeam,
     &fanwire::Fanwire::Provisioning,
+    &fanwire::Fanwire::Mqtt,
+    &fanwire::Fanwire::MqttOnce,
     &bun::Bun,
     &nchan::Nchan,
     &nats::Nats,
-    &mosquitto::Mosquitto,
+    &mosquitto::Mosquitto::WebSocket,
+    &mosquitto::Mosquitto::Mqtt,
+    &mosquitto::Mosquitto::MqttOnce,
+    &aedes::Aedes { qos: 0 },
+    &aedes::Aedes { qos: 1 },
     &axum::Axum,
     &url::Url,
 ];
@@ -88,6 +96,8 @@ pub(crate) struct Tools {
     pub(crate) nats: PathBuf,
     pub(crate) mosquitto: PathBuf,
     pub(crate) axum: PathBuf,
+    /// The folder of the broker on Node, with what it needs installed.
+    pub(crate) aedes: PathBuf,
     /// For the subject `url`.
     pub(crate) elsewhere: Elsewhere,
     pub(crate) telemetry: Option<PathBuf>,
@@ -164,6 +174,15 @@ impl From<CrewError> for SubjectError {
     fn from(error: CrewError) -> Self {
         Self::Crew(error)
     }
+}
+
+/// Whether a scenario asks for nothing but fan-out: no history, no batches, filters or compression, and no more subscribers than one process may hold.
+fn is_plain(scenario: &Scenario) -> bool {
+    scenario.kind != Kind::Replay
+        && scenario.batch.is_none()
+        && !scenario.circles
+        && !scenario.compress
+        && scenario.subscribers < 19_900
 }
 
 /// A port that was free a moment ago.

@@ -1,12 +1,11 @@
-//! Mosquitto (Debian: mosquitto), an MQTT broker: subscribers over its WebSocket listener, publisher over TCP, quality of
-//! service 0.
+//! Mosquitto (Debian: mosquitto), an MQTT broker: subscribers over its WebSocket listener or over TCP, publisher over TCP.
 
 use crate::crew::Crew;
-use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
+use crate::subject;
 use crate::subject::Setting;
 use crate::subject::Started;
 use crate::subject::Subject;
@@ -18,24 +17,36 @@ use crate::subject::write;
 
 use std::process::Command;
 
-#[derive(Debug)]
-pub(crate) struct Mosquitto;
+/// Which of its ways is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mosquitto {
+    /// Over WebSocket, quality of service 0.
+    WebSocket,
+    /// Over TCP, quality of service 0.
+    Mqtt,
+    /// Over TCP, quality of service 1.
+    MqttOnce,
+}
 
 impl Subject for Mosquitto {
     fn name(&self) -> &'static str {
-        "mosquitto"
+        match self {
+            Self::WebSocket => "mosquitto",
+            Self::Mqtt => "mosquitto-mqtt",
+            Self::MqttOnce => "mosquitto-mqtt-1",
+        }
     }
 
     fn about(&self) -> &'static str {
-        "Mosquitto, MQTT over WebSocket, quality of service 0"
+        match self {
+            Self::WebSocket => "Mosquitto, MQTT over WebSocket, quality of service 0",
+            Self::Mqtt => "Mosquitto, MQTT over TCP, quality of service 0",
+            Self::MqttOnce => "Mosquitto, MQTT over TCP, quality of service 1",
+        }
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        scenario.kind != Kind::Replay
-            && scenario.batch.is_none()
-            && !scenario.circles
-            && !scenario.compress
-            && scenario.subscribers < 19_900
+        subject::is_plain(scenario)
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {
@@ -59,8 +70,12 @@ allow_anonymous true
         command.arg("-c").arg(path);
         let (process, start_ns) = launch(setting, &command, &[port, websocket])?;
         let topic = "bench/{n}".to_owned();
-        let listen = Listen::mqtt(local(websocket), "/mqtt", &topic);
-        let say = Say { addr: local(port), outlet: Outlet::Mqtt, topic };
+        let qos = u8::from(*self == Self::MqttOnce);
+        let listen = match self {
+            Self::WebSocket => Listen::mqtt(local(websocket), "/mqtt", &topic),
+            Self::Mqtt | Self::MqttOnce => Listen::packets(local(port), &topic, qos),
+        };
+        let say = Say { addr: local(port), outlet: Outlet::Mqtt { qos }, topic };
         Ok(Started { process, listen, say, start_ns })
     }
 }

@@ -1,11 +1,11 @@
 //! NATS (Debian: nats-server): subscribers over its WebSocket listener, publisher over TCP.
 
 use crate::crew::Crew;
-use crate::scenario::Kind;
 use crate::scenario::Scenario;
 use crate::speech::Listen;
 use crate::speech::Outlet;
 use crate::speech::Say;
+use crate::subject;
 use crate::subject::Setting;
 use crate::subject::Started;
 use crate::subject::Subject;
@@ -30,11 +30,7 @@ impl Subject for Nats {
     }
 
     fn can(&self, scenario: &Scenario) -> bool {
-        scenario.kind != Kind::Replay
-            && scenario.batch.is_none()
-            && !scenario.circles
-            && !scenario.compress
-            && scenario.subscribers < 19_900
+        subject::is_plain(scenario)
     }
 
     fn start(&self, setting: &Setting<'_>, _: &mut Crew) -> Result<Started, SubjectError> {

@@ -85,7 +85,7 @@ fn say(url: &str, elsewhere: &Elsewhere) -> Option<Say> {
             Outlet::WebSocket { path, protocol, text }
         }
         "nats" => Outlet::Nats,
-        "mqtt" => Outlet::Mqtt,
+        "mqtt" => Outlet::Mqtt { qos: 0 },
         _ => return None,
     };
     Some(Say { addr, outlet, topic: elsewhere.topic.clone() })
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(of("nats+ws://127.0.0.1:1/").map(|it| it.tongue), Some(Tongue::Binary));
         assert_eq!(of("wss://127.0.0.1:1/"), None);
         let of = |url| say(url, &elsewhere).map(|it| it.outlet);
-        assert_eq!(of("mqtt://127.0.0.1:1"), Some(Outlet::Mqtt));
+        assert_eq!(of("mqtt://127.0.0.1:1"), Some(Outlet::Mqtt { qos: 0 }));
         assert_eq!(of("nats://127.0.0.1:1"), Some(Outlet::Nats));
         assert_eq!(
             of("http://127.0.0.1:1/p"),

@@ -35,6 +35,9 @@ const COLUMNS: &str = "SELECT a.attname::text, format('%I.%I', n.nspname, t.typn
      LEFT JOIN pg_catalog.pg_index k ON k.indrelid = a.attrelid AND k.indisprimary \
      WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
+/// Tables that are asked for in one go.
+const TABLES_AT_ONCE: usize = 64;
+
 /// A column as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Real {
@@ -117,7 +120,11 @@ pub(super) fn columns<'a>(
         params: vec![Value::Text(regclass(table).into())],
     };
     let asked: Vec<Statement> = tables.map(statement).collect();
-    let found = connection.batch(&asked, until)?;
+    let mut found = Vec::with_capacity(asked.len());
+    // So many fit on the way.
+    for some in asked.chunks(TABLES_AT_ONCE) {
+        found.extend(connection.batch(some, until)?);
+    }
     let read = |rows: &Vec<Found>| rows.iter().map(Real::read).collect::<Option<Vec<_>>>();
     found.iter().map(read).collect::<Option<Vec<_>>>().ok_or(Failure::Garbled)
 }

@@ -78,6 +78,8 @@ pub(super) struct Connection {
     is_begun: bool,
     /// What the server has said of the last statement that it carried out: `COMMIT`, `INSERT 0 1`.
     last_done: Bytes,
+    /// Statements of the last batch that the server has carried out.
+    done: usize,
 }
 
 impl Connection {
@@ -98,6 +100,7 @@ impl Connection {
             syncs: 0,
             is_begun: false,
             last_done: Bytes::new(),
+            done: 0,
         };
         let until = target.within_ms(POSTGRES_CONNECT_MS_MAX);
         match connection.log_in(purpose, &until) {
@@ -171,7 +174,8 @@ impl Connection {
         self.last_done.starts_with(word.as_bytes())
     }
 
-    /// Carries out statements one after the other, in one go; the rows of each. If one fails, those behind it are not carried out.
+    /// Carries out statements one after the other, in one go; the rows of each. If one fails, those behind it are not carried out. All of them are sent before any answer is read, so they must not be
+    /// more than fits on the way: the server says no more until it is heard.
     ///
     /// # Errors
     /// Why the first one failed.
@@ -180,6 +184,7 @@ impl Connection {
         statements: &[Statement],
         until: &Until,
     ) -> Result<Vec<Vec<Found>>, Failure> {
+        self.done = 0;
         for statement in statements {
             self.put_bound("", statement);
             self.outgoing.execute("", 0);
@@ -188,14 +193,20 @@ impl Connection {
         self.send()?;
         let mut all = Vec::with_capacity(statements.len());
         let mut rows = Vec::new();
-        self.until_ready(until, |answer| {
+        let ended = self.until_ready(until, |answer| {
             match answer {
                 Some(found) => rows.push(found),
                 None => all.push(std::mem::take(&mut rows)),
             }
             Ok(())
-        })?;
-        Ok(all)
+        });
+        self.done = all.len();
+        ended.map(|()| all)
+    }
+
+    /// How many statements of the last batch were carried out.
+    pub(super) const fn done(&self) -> usize {
+        self.done
     }
 
     /// Carries out one statement whose rows are taken as they come.

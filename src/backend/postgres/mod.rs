@@ -6,7 +6,9 @@
 mod address;
 mod catalogue;
 mod connection;
+mod direct;
 mod failure;
+mod finding;
 mod login;
 mod md5;
 mod prepared;
@@ -47,6 +49,8 @@ use super::group::Waiting;
 use super::link::Link;
 use super::reading::Readings;
 pub use super::reading::Use;
+use super::taking::FoundTable;
+use super::taking::NamePattern;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
@@ -54,6 +58,7 @@ use crate::limits::TABLE_GROUP_BYTES_MAX;
 use crate::limits::TABLE_GROUP_WRITES_MAX;
 use crate::limits::TABLE_WRITES_WAITING_BYTES_MAX;
 use crate::limits::TABLE_WRITES_WAITING_MAX;
+use crate::limits::TABLES_LISTED_MAX;
 use crate::limits::TABLES_STOP_MS_MAX;
 use crate::tables::ErrorCode;
 use crate::tables::Schema;
@@ -75,6 +80,8 @@ pub enum OpenError {
     Thread(io::Error),
     /// What its tables lack that was declared.
     Differs(Vec<String>),
+    /// It has more tables than are looked through.
+    TooMany,
 }
 
 impl fmt::Display for OpenError {
@@ -83,6 +90,12 @@ impl fmt::Display for OpenError {
             Self::Refused(why) => f.write_str(why),
             Self::Thread(error) => write!(f, "{error}"),
             Self::Differs(differences) => f.write_str(&differences.join("; ")),
+            Self::TooMany => {
+                write!(
+                    f,
+                    "it has more than {TABLES_LISTED_MAX} tables, too many to find some by name"
+                )
+            }
         }
     }
 }
@@ -109,6 +122,21 @@ pub fn check(address: &Address, schema: &Schema, clock: Clock) -> Result<Vec<Str
     });
     let refused = |failure: Failure| OpenError::Refused(failure.to_string());
     compared.map(|compared| compared.differences).map_err(refused)
+}
+
+/// The tables of a database that each of these patterns names; the database is only read.
+///
+/// # Errors
+/// If it cannot be, or has too many.
+pub fn find(
+    address: &Address,
+    patterns: &[NamePattern],
+    clock: Clock,
+) -> Result<Vec<Vec<FoundTable>>, OpenError> {
+    let how = Use { readers: 1, query_us_max: POSTGRES_CONNECT_MS_MAX * 1000 };
+    let target = target(address, how, clock)?;
+    let found = finding::find(&target, patterns);
+    found.map_err(|failure| OpenError::Refused(failure.to_string()))?.ok_or(OpenError::TooMany)
 }
 
 /// The database, and everything that is asked of it.

@@ -1,6 +1,7 @@
 //! Rows of any table, one at a time, within a transaction.
 //!
-//! Invariant: what the transaction is to do first (begin, mark a place, go back to it) goes with the next statement, in one go: a write costs two journeys to the database.
+//! Invariant: what the transaction is to do first (begin, mark a place, go back to it) goes with the next statement, in one go: a write costs two journeys to the database, one that looks its row up and one that changes it.
+//! `direct.rs` carries out in one for many what needs no look.
 
 use super::connection::Connection;
 use super::connection::Found;
@@ -16,6 +17,7 @@ use crate::tables::TableError;
 use crate::tables::Value;
 use crate::tables::carry::OneRow;
 use crate::tables::carry::beyond;
+use crate::tables::carry::not_kept;
 use crate::tables::gather::Values;
 use crate::tables::sql::Engine;
 use crate::tables::sql::Statement;
@@ -89,8 +91,7 @@ impl Rows<'_> {
     }
 
     fn must(&mut self, table: &Table, statements: Vec<Statement>) -> Result<Values, TableError> {
-        let gone = || TableError::new(ErrorCode::Failed, "the database has not kept the row");
-        self.one(table, statements)?.ok_or_else(gone)
+        self.one(table, statements)?.ok_or_else(not_kept)
     }
 
     /// A row as it will be, as far as nothing in the database makes another of it.
@@ -113,6 +114,16 @@ impl Rows<'_> {
         }
         Ok(expected.into())
     }
+}
+
+/// What has numbers that are generated later pass those that a row gives.
+pub(super) fn number_passed(table: &Table, row: &Assigned) -> impl Iterator<Item = Statement> {
+    let given = row.iter().filter(|(id, value)| table.column(*id).generated && !value.is_null());
+    given.map(|(id, value)| {
+        let mut params = sequence_of(table, &table.column(*id).name);
+        params.push(value.clone());
+        Statement { sql: PASS_NUMBER.to_owned(), params }
+    })
 }
 
 /// What names the sequence of a column.
@@ -138,14 +149,7 @@ impl OneRow for Rows<'_> {
             return Err(beyond());
         }
         let mut statements = vec![Statement::insert(Engine::Postgres(self.stored), table, row)];
-        for (id, value) in row {
-            let column = table.column(*id);
-            if column.generated && !value.is_null() {
-                let mut params = sequence_of(table, &column.name);
-                params.push(value.clone());
-                statements.push(Statement { sql: PASS_NUMBER.to_owned(), params });
-            }
-        }
+        statements.extend(number_passed(table, row));
         let put = self.must(table, statements)?;
         if within.passes(&put) { Ok(put) } else { Err(beyond()) }
     }

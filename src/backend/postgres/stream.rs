@@ -143,6 +143,10 @@ impl Stream {
                 Ok(_) if stream.conn.is_handshaking() => {}
                 Ok(_) => return Ok(Self::Encrypted(Box::new(stream))),
                 Err(error) if is_wait(&error) => {}
+                // Who answers is not who it should be, and will not be a little later.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(io::Error::other(error));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -59,26 +59,42 @@ fn of_table(connection: &Connection, table: &Table, all: &mut Vec<String>) -> ru
     Ok(())
 }
 
+/// As what SQLite keeps the values of a column, if it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Affinity {
+    Integer,
+    Text,
+    Blob,
+    Real,
+    Numeric,
+}
+
+impl Affinity {
+    /// That of a column that is declared so: SQLite's own rules, in their order.
+    pub(super) fn of(declared: &str) -> Self {
+        let declared = declared.to_ascii_uppercase();
+        let has = |word: &str| declared.contains(word);
+        if has("INT") {
+            Self::Integer
+        } else if has("CHAR") || has("CLOB") || has("TEXT") {
+            Self::Text
+        } else if has("BLOB") || declared.is_empty() {
+            Self::Blob
+        } else if has("REAL") || has("FLOA") || has("DOUB") {
+            Self::Real
+        } else {
+            Self::Numeric
+        }
+    }
+}
+
 /// Whether a column that is declared so in SQLite can hold values of a type, and compares them as it must.
 fn holds(declared: &str, kind: Type) -> bool {
-    let declared = declared.to_ascii_uppercase();
-    let has = |word: &str| declared.contains(word);
-    // SQLite's own rules for the affinity of a column, in their order.
-    let affinity = if has("INT") {
-        "INTEGER"
-    } else if has("CHAR") || has("CLOB") || has("TEXT") {
-        "TEXT"
-    } else if has("BLOB") || declared.is_empty() {
-        "BLOB"
-    } else if has("REAL") || has("FLOA") || has("DOUB") {
-        "REAL"
-    } else {
-        "NUMERIC"
-    };
+    let affinity = Affinity::of(declared);
     match kind {
-        Type::Bool | Type::Int => matches!(affinity, "INTEGER" | "NUMERIC"),
-        Type::Float => matches!(affinity, "REAL" | "NUMERIC"),
-        Type::Decimal | Type::Text | Type::Time | Type::Json => affinity == "TEXT",
-        Type::Bytes => affinity == "BLOB",
+        Type::Bool | Type::Int => matches!(affinity, Affinity::Integer | Affinity::Numeric),
+        Type::Float => matches!(affinity, Affinity::Real | Affinity::Numeric),
+        Type::Decimal | Type::Text | Type::Time | Type::Json => affinity == Affinity::Text,
+        Type::Bytes => affinity == Affinity::Blob,
     }
 }

@@ -10,6 +10,7 @@
 
 mod checked;
 mod connection;
+mod finding;
 mod points;
 mod reads;
 mod values;
@@ -30,9 +31,14 @@ use super::group;
 use super::group::Waiting;
 use super::reading::Readings;
 pub use super::reading::Use;
+use super::taking::FoundTable;
+use super::taking::NamePattern;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::TABLE_GROUP_WRITES_MAX;
+use crate::limits::TABLES_LISTED_MAX;
+use crate::tables::Page;
+use crate::tables::Query;
 use crate::tables::Schema;
 use crate::tables::asks::Answer;
 use crate::tables::asks::Ask;
@@ -47,6 +53,8 @@ pub enum OpenError {
     Thread(std::io::Error),
     /// What a table of the file lacks that was declared.
     Differs(Vec<String>),
+    /// It has more tables than are looked through.
+    TooMany,
 }
 
 impl fmt::Display for OpenError {
@@ -55,6 +63,12 @@ impl fmt::Display for OpenError {
             Self::Sqlite(error) => write!(f, "{error}"),
             Self::Thread(error) => write!(f, "{error}"),
             Self::Differs(differences) => f.write_str(&differences.join("; ")),
+            Self::TooMany => {
+                write!(
+                    f,
+                    "it has more than {TABLES_LISTED_MAX} tables, too many to find some by name"
+                )
+            }
         }
     }
 }
@@ -74,6 +88,15 @@ impl From<rusqlite::Error> for OpenError {
 pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, OpenError> {
     let connection = connection::open(path, Purpose::Read)?;
     Ok(differences(&connection, schema)?)
+}
+
+/// The tables of a file that each of these patterns names; the file is only read.
+///
+/// # Errors
+/// If it cannot be, or has too many.
+pub fn find(path: &Path, patterns: &[NamePattern]) -> Result<Vec<Vec<FoundTable>>, OpenError> {
+    let connection = connection::open(path, Purpose::Read)?;
+    finding::find(&connection, patterns)?.ok_or(OpenError::TooMany)
 }
 
 /// The file, and everything that is asked of it.
@@ -119,17 +142,20 @@ impl Sqlite {
         let bell = (doorbell, clock);
         let readings = Readings::start(databases, &schema, how.query_us_max, bell);
         let readings = readings.map_err(OpenError::Thread)?;
-        let points = PointReads::new(connection::open(path, Purpose::Read)?);
+        let points = PointReads::new(connection::open(path, Purpose::Read)?, &schema);
         Ok(Self { schema, writer, group: Vec::new(), points, readings })
+    }
+
+    /// The whole answer to a query for the row of a key; `None`: it is another query.
+    pub(super) fn answer_at_once(&mut self, query: &Query) -> Option<Page> {
+        self.points.answer(&self.schema, query)
     }
 
     /// Hears one thing; what is to be said at once is appended.
     pub(super) fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
         match ask {
             Ask::Query { asker, query } => {
-                if let Some(page) = self.points.answer(&self.schema, &query) {
-                    out.push(Outcome::Answer(asker, Answer::Page(page)));
-                } else if let Err(error) = self.readings.ask(asker, query) {
+                if let Err(error) = self.readings.ask(asker, query) {
                     out.push(Outcome::Answer(asker, Answer::Failed(error)));
                 }
             }

@@ -19,6 +19,7 @@ use crate::tables::Written;
 use crate::tables::carry::OneRow;
 use crate::tables::carry::beyond;
 use crate::tables::carry::carry_out;
+use crate::tables::carry::not_kept;
 use crate::tables::gather::Values;
 use crate::tables::sql::Engine;
 use crate::tables::sql::Statement;
@@ -78,8 +79,7 @@ impl Rows<'_> {
     }
 
     fn must(&self, table: &Table, statement: &Statement) -> Result<Values, TableError> {
-        let gone = || TableError::new(ErrorCode::Failed, "the database has not kept the row");
-        self.one(table, statement)?.ok_or_else(gone)
+        self.one(table, statement)?.ok_or_else(not_kept)
     }
 }
 

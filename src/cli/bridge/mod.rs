@@ -6,13 +6,12 @@
 
 mod asked;
 mod link;
+mod place;
+mod tunnel;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::time::Duration;
 
 use flume::Receiver;
 use flume::Sender;
@@ -25,24 +24,23 @@ use rumqttc::QoS;
 use crate::cli::bridge::asked::Asked;
 use crate::cli::bridge::asked::answer_for;
 use crate::cli::bridge::link::Heard;
-use crate::cli::limits::BRIDGE_BYTES_MAX;
+use crate::cli::bridge::place::Place;
+use crate::cli::bridge::place::Reach;
 use crate::cli::limits::BRIDGE_CLIENTS_MAX;
 use crate::cli::limits::BRIDGE_PENDING_MAX;
 use crate::cli::say;
+use crate::cli::trust::TrustArgs;
 use crate::cli::wait::Stop;
 use crate::client::wait::Either;
 use crate::client::wait::either;
 
-/// How often it pings when nothing else is said.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
 /// What `fanwire bridge` can be told.
 #[derive(Debug, clap::Args)]
 pub struct BridgeArgs {
-    /// The other broker, in the clear
+    /// The other broker: HOST:PORT, or mqtts://HOST:PORT where it is encrypted
     #[arg(long, value_name = "HOST:PORT")]
     broker: Place,
-    /// The server's MQTT listener, in the clear (`mqtt.listen`)
+    /// The server's MQTT listener (`mqtt.listen`), written in the same way
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883")]
     server: Place,
     /// What requests are published under (`resolvespec.published_under`)
@@ -60,37 +58,15 @@ pub struct BridgeArgs {
     /// The file with the token that it shows the server: what it grants, every client of the broker may
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-}
-
-/// A host and its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    host: String,
-    port: u16,
-}
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) =
-            text.rsplit_once(':').ok_or("a host and a port, with a colon between them")?;
-        let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { host, port })
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
+    /// Of the broker and of the server, where they are encrypted
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// How the server is reached for a client of the broker.
 #[derive(Debug)]
 struct Behind {
-    server: Place,
+    server: Reach,
     under: String,
     client_id: String,
     token: String,
@@ -98,7 +74,7 @@ struct Behind {
 
 impl Behind {
     fn options(&self, client: &str) -> MqttOptions {
-        let mut options = options(&format!("{}.{client}", self.client_id), &self.server);
+        let mut options = self.server.options(&format!("{}.{client}", self.client_id));
         options.set_clean_session(true);
         if !self.token.is_empty() {
             options.set_credentials("", self.token.as_str());
@@ -110,14 +86,6 @@ impl Behind {
     fn base(&self, client: &str) -> String {
         format!("{}/{client}", self.under)
     }
-}
-
-fn options(client_id: &str, place: &Place) -> MqttOptions {
-    let mut options = MqttOptions::new(client_id, place.host.as_str(), place.port);
-    options.set_keep_alive(KEEP_ALIVE);
-    options.set_manual_acks(true);
-    options.set_max_packet_size(BRIDGE_BYTES_MAX, BRIDGE_BYTES_MAX);
-    options
 }
 
 /// Carries requests and answers until somebody ends it.
@@ -138,13 +106,21 @@ pub(crate) async fn run(arguments: BridgeArgs) -> ExitCode {
         say("fanwire bridge: signals cannot be heard");
         return ExitCode::FAILURE;
     };
-    let mut options = options(&arguments.client_id, &arguments.broker);
+    let BridgeArgs { broker, server, under, client_id, user, trust, .. } = arguments;
+    let reached = (Reach::new(broker, &trust), Reach::new(server, &trust));
+    let (broker, server) = match reached {
+        (Ok(broker), Ok(server)) => (broker, server),
+        (Err(why), _) | (_, Err(why)) => {
+            say(&format!("fanwire bridge: {why}"));
+            return ExitCode::from(2);
+        }
+    };
+    let mut options = broker.options(&client_id);
     // Requests wait there while it is away.
     options.set_clean_session(false);
-    if !arguments.user.is_empty() || !password.is_empty() {
-        options.set_credentials(arguments.user.as_str(), password);
+    if !user.is_empty() || !password.is_empty() {
+        options.set_credentials(user.as_str(), password);
     }
-    let BridgeArgs { broker, server, under, client_id, .. } = arguments;
     let name = format!("the broker {broker}");
     let (client, events) = AsyncClient::new(options, BRIDGE_PENDING_MAX);
     let (heard, hears) = flume::bounded(BRIDGE_PENDING_MAX);

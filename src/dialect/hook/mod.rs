@@ -15,6 +15,7 @@ pub use call::Json;
 pub use call::Subject;
 pub use chain::Chain;
 pub use chain::Hooks;
+pub use verdict::FAILURES;
 pub use verdict::Failure;
 pub use verdict::Identity;
 pub use verdict::Verdict;

@@ -54,6 +54,22 @@ pub enum Failure {
     BadAnswer(Box<str>),
 }
 
+/// The words for all of them.
+pub const FAILURES: [&str; 4] = ["too_slow", "busy", "unreachable", "bad_answer"];
+
+impl Failure {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TooSlow => FAILURES[0],
+            Self::Busy => FAILURES[1],
+            Self::Unreachable => FAILURES[2],
+            Self::BadAnswer(_) => FAILURES[3],
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -59,8 +59,10 @@ impl Opened {
         steps: &mut Vec<Step>,
     ) -> Option<Self> {
         let Connect { version, properties, client_id, .. } = *connect;
+        let number = |id| properties.number(id).unwrap_or(0);
+        let packet_bytes_max = number(PropertyId::MaximumPacketSize);
         let refuse = |reason: Reason, what: &'static str, steps: &mut Vec<Step>| {
-            say_refused(version, reason, what, steps);
+            say_refused((version, packet_bytes_max), reason, what, steps);
             None
         };
         if client_id.len() > MQTT_CLIENT_ID_BYTES_MAX {
@@ -93,7 +95,6 @@ impl Opened {
             Ok(will) => will.map(Box::new),
             Err(not_taken) => return refuse(not_taken.reason, not_taken.why, steps),
         };
-        let number = |id| properties.number(id).unwrap_or(0);
         //= mqtt-v3.1.1#3.1.2.4
         //# If CleanSession is set to 0, the Server MUST resume communications with the Client based on state from the current Session
         let asked_s = match version {
@@ -110,12 +111,18 @@ impl Opened {
             lasts_s: asked_s.min(session_s_max),
             is_clean: connect.is_clean,
             window: u16::try_from(number(PropertyId::ReceiveMaximum)).unwrap_or(u16::MAX),
-            packet_bytes_max: number(PropertyId::MaximumPacketSize),
+            packet_bytes_max,
             publisher,
             will,
             client,
             is_assigned,
         };
+        //= mqtt-v5.0#3.1.2.11.4
+        //# The Server MUST NOT send packets exceeding Maximum Packet Size to the Client.
+        if packet_bytes_max > 0 && opened.connack(0, false).len() > packet_bytes_max as usize {
+            let what = "the client takes no packet as large as CONNACK";
+            return refuse(Reason::PACKET_TOO_LARGE, what, steps);
+        }
         let token = token.filter(|token| !token.is_empty()).map(Into::into);
         steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Enter { token } });
         Some(opened)
@@ -156,7 +163,15 @@ impl Opened {
         let after_s = (u32::from(keep_alive_s) * 3).div_ceil(2);
         steps.push(Step::Silence { after_s });
         let most = if self.window == 0 { u16::MAX } else { self.window };
-        steps.push(Step::Window { most: most.min(MQTT_SEND_MAX) });
+        let bytes_max = self.packet_bytes_max;
+        steps.push(Step::Window { most: most.min(MQTT_SEND_MAX), bytes_max });
+        steps.push(Step::say(self.connack(packet_bytes_max, is_resumed)));
+        let Self { publisher, packet_bytes_max, .. } = *self;
+        Terms { version, wants_reasons, publisher, packet_bytes_max }
+    }
+
+    /// CONNACK, to a client that is let in; a packet of its may have so many bytes.
+    fn connack(&self, packet_bytes_max: usize, is_resumed: bool) -> Vec<u8> {
         let mut properties = Vec::new();
         let mut put = |id, number| Property::Number(id, number).put(&mut properties);
         put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
@@ -173,10 +188,8 @@ impl Opened {
             Property::Text(PropertyId::AssignedClientId, &self.client).put(&mut properties);
         }
         let mut out = Vec::new();
-        put_connack(version, is_resumed, Reason::SUCCESS, &properties, &mut out);
-        steps.push(Step::say(out));
-        let Self { publisher, packet_bytes_max, .. } = *self;
-        Terms { version, wants_reasons, publisher, packet_bytes_max }
+        put_connack(self.version, is_resumed, Reason::SUCCESS, &properties, &mut out);
+        out
     }
 
     /// Bytes that it holds.
@@ -191,7 +204,7 @@ impl Opened {
             true => Reason::BAD_USER_NAME_OR_PASSWORD,
             false => Reason::NOT_AUTHORIZED,
         };
-        say_refused(self.version, reason, why, steps);
+        say_refused((self.version, self.packet_bytes_max), reason, why, steps);
     }
 }
 
@@ -211,12 +224,23 @@ fn assigned_id(context: &Context<'_>) -> Box<str> {
     format!("fanwire-{}-{:x}", context.epoch, context.serial).into()
 }
 
-/// Says CONNACK, and ends the connection.
-pub(super) fn say_refused(version: Version, reason: Reason, why: &str, steps: &mut Vec<Step>) {
+/// Says CONNACK, and ends the connection of a client that takes packets of so many bytes; 0: any.
+pub(super) fn say_refused(
+    (version, packet_bytes_max): (Version, u32),
+    reason: Reason,
+    why: &str,
+    steps: &mut Vec<Step>,
+) {
     let mut properties = Vec::new();
     Property::Text(PropertyId::ReasonString, why).put(&mut properties);
     let mut out = Vec::new();
     if put_connack(version, false, reason, &properties, &mut out) {
+        //= mqtt-v5.0#3.2.2.3.9
+        //# The Server MUST NOT send this property if it would increase the size of the CONNACK packet beyond the Maximum Packet Size
+        if packet_bytes_max > 0 && out.len() > packet_bytes_max as usize {
+            out.clear();
+            put_connack(version, false, reason, &[], &mut out);
+        }
         steps.push(Step::say(out));
     }
     // What there is to say was said.

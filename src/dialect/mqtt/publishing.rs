@@ -253,6 +253,11 @@ impl Publications {
 }
 
 impl Terms {
+    /// Whether the client takes a packet of so many bytes.
+    pub(super) const fn takes(self, bytes: usize) -> bool {
+        self.packet_bytes_max == 0 || bytes <= self.packet_bytes_max as usize
+    }
+
     pub(super) fn ack(self, kind: AckKind, id: u16, reason: Reason, why: &str) -> Step {
         let (mut properties, mut out) = (Vec::new(), Vec::new());
         if !why.is_empty() && self.wants_reasons {
@@ -261,7 +266,7 @@ impl Terms {
         put_ack(self.version, kind, id, (reason, &properties), &mut out);
         //= mqtt-v5.0#3.4.2.2.2
         //# The sender MUST NOT send this property if it would increase the size of the PUBACK packet beyond the Maximum Packet Size
-        if self.packet_bytes_max > 0 && out.len() > self.packet_bytes_max as usize {
+        if !self.takes(out.len()) {
             out.clear();
             put_ack(self.version, kind, id, (reason, &[]), &mut out);
         }

@@ -49,12 +49,12 @@ const fn websocket_code(reason: Reason) -> u16 {
 
 //= mqtt-v3.1.1#3.14
 //# The DISCONNECT Packet is the final Control Packet sent from the Client to the Server.
-pub(super) fn farewell_v4(code: u16, said: &str, _out: &mut Vec<u8>) -> u16 {
+pub(super) fn farewell_v4(code: u16, said: &str, _bytes_max: u32, _out: &mut Vec<u8>) -> u16 {
     websocket_code(reason_of(code, said))
 }
 
-/// Appends DISCONNECT, unless the client has said its own or was refused in CONNACK.
-pub(super) fn farewell_v5(code: u16, said: &str, out: &mut Vec<u8>) -> u16 {
+/// Appends DISCONNECT, unless the client has said its own or was refused in CONNACK; of so many bytes at most, if there is a most.
+pub(super) fn farewell_v5(code: u16, said: &str, bytes_max: u32, out: &mut Vec<u8>) -> u16 {
     let reason = reason_of(code, said);
     if reason != Reason::SUCCESS {
         let mut properties = Vec::new();
@@ -68,6 +68,12 @@ pub(super) fn farewell_v5(code: u16, said: &str, out: &mut Vec<u8>) -> u16 {
             Property::Text(property, said).put(&mut properties);
         }
         put_disconnect(Version::V5, reason, &properties, out);
+        //= mqtt-v5.0#3.14.2.2.3
+        //# The sender MUST NOT send this Property if it would increase the size of the DISCONNECT packet beyond the Maximum Packet Size
+        if bytes_max > 0 && out.len() > bytes_max as usize {
+            out.clear();
+            put_disconnect(Version::V5, reason, &[], out);
+        }
     }
     websocket_code(reason)
 }

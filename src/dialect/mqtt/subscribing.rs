@@ -201,6 +201,12 @@ impl Subscriptions {
             Property::Text(PropertyId::ReasonString, &why).put(&mut properties);
         }
         put_suback(terms.version, awaited.id, (&reasons, &properties), &mut out);
+        //= mqtt-v5.0#3.9.2.1.2
+        //# The Server MUST NOT send this Property if it would increase the size of the SUBACK packet beyond the Maximum Packet Size
+        if !terms.takes(out.len()) {
+            out.clear();
+            put_suback(terms.version, awaited.id, (&reasons, &[]), &mut out);
+        }
         steps.push(Step::say(out));
     }
 

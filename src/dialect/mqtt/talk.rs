@@ -31,7 +31,7 @@ use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::QoS;
 use crate::wire::mqtt::Reason;
 use crate::wire::mqtt::Version;
-use crate::wire::mqtt::put_connack;
+use crate::wire::mqtt::answered_in;
 use crate::wire::mqtt::put_pingresp;
 use crate::wire::mqtt::read;
 
@@ -110,9 +110,10 @@ impl Conversation {
     fn hear_packet(&mut self, packet: &[u8], context: &Context<'_>, steps: &mut Vec<Step>) {
         let version = self.version();
         self.is_met |= matches!(self.state, State::Open(_));
-        let packet = match read(packet, version) {
+        let bytes = packet;
+        let packet = match read(bytes, version) {
             Ok(packet) => packet,
-            Err(fault) => return self.refuse(fault, steps),
+            Err(fault) => return self.refuse_unread(bytes, fault, steps),
         };
         match packet {
             Packet::Connect(connect) => {
@@ -129,7 +130,7 @@ impl Conversation {
                     self.keep_first(steps);
                 }
                 if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
-                    self.refuse(fault, steps);
+                    Self::end_for(fault, steps);
                 }
             }
             Packet::Ack(ack) => {
@@ -159,7 +160,7 @@ impl Conversation {
                     //# Expiry Interval in the DISCONNECT packet sent by the Client.
                     if asked_s > 0 && self.lasts_s == 0 && self.session_s_max > 0 {
                         let what = "a session that ends with its connection is to outlast it";
-                        return self.refuse(Fault::protocol(what), steps);
+                        return Self::end_for(Fault::protocol(what), steps);
                     }
                     self.lasts_s = asked_s.min(self.session_s_max);
                 }
@@ -175,7 +176,7 @@ impl Conversation {
             //# If a Client does not include an Authentication Method in the CONNECT, the Client MUST NOT send an AUTH packet to the Server.
             Packet::Auth { .. } => {
                 let what = "AUTH without an authentication method in CONNECT";
-                self.refuse(Fault::protocol(what), steps);
+                Self::end_for(Fault::protocol(what), steps);
             }
         }
     }
@@ -209,21 +210,23 @@ impl Conversation {
         let why = "the session cannot be kept: there is no room for it on the server's disk";
         match &self.state {
             State::Open(terms) if self.is_entering => {
-                say_refused(terms.version, Reason::QUOTA_EXCEEDED, why, steps);
+                let client = (terms.version, terms.packet_bytes_max);
+                say_refused(client, Reason::QUOTA_EXCEEDED, why, steps);
             }
             _ => Self::end_for(Fault::of(Reason::QUOTA_EXCEEDED, why), steps),
         }
     }
 
-    fn refuse(&self, fault: Fault, steps: &mut Vec<Step>) {
-        if self.version().is_none() && fault.reason == Reason::UNSUPPORTED_VERSION {
-            //= mqtt-v3.1.1#3.1.2.2
-            //# The Server MUST respond to the CONNECT Packet with a CONNACK return code 0x01 (unacceptable protocol level)
-            let mut out = Vec::new();
-            put_connack(Version::V4, false, fault.reason, &[], &mut out);
-            steps.push(Step::say(out));
+    /// Ends the conversation for what is wrong with a packet; one that has not begun ends with CONNACK, if there is a word for it.
+    fn refuse_unread(&self, packet: &[u8], fault: Fault, steps: &mut Vec<Step>) {
+        //= mqtt-v3.1.1#3.1.2.2
+        //# The Server MUST respond to the CONNECT Packet with a CONNACK return code 0x01 (unacceptable protocol level)
+        let version = if self.version().is_none() { answered_in(packet) } else { None };
+        match version {
+            // How large a packet may be that the client takes is not known.
+            Some(version) => say_refused((version, 0), fault.reason, fault.what, steps),
+            None => Self::end_for(fault, steps),
         }
-        Self::end_for(fault, steps);
     }
 }
 

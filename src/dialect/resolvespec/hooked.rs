@@ -155,7 +155,9 @@ impl Underway {
             subject: Subject {
                 schema: message.schema.clone(),
                 entity: message.entity.clone(),
-                table: found.map(|(_, table)| seen.1.table_name(table)).unwrap_or_default(),
+                table: found
+                    .map(|(_, table)| seen.1.table_name(table).into_owned())
+                    .unwrap_or_default(),
                 record_id: message.record_id.clone(),
                 subscription_id: message.subscription_id.clone(),
             },

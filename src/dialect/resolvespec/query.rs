@@ -35,10 +35,7 @@ pub(super) fn find<'a>(
     (schema, entity): (&str, &str),
 ) -> Option<(TableId, &'a Table)> {
     let schema = if schema.is_empty() { DEFAULT_SCHEMA } else { schema };
-    let of = |wanted: &str| {
-        let mut seen = tables.tables().filter(|(_, table)| view.sees(&table.topic));
-        seen.find(|(_, table)| view.table_name(table) == wanted)
-    };
+    let of = |wanted: &str| view.find_table(tables, wanted);
     of(&format!("{schema}.{entity}")).or_else(|| of(entity))
 }
 

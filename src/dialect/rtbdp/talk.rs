@@ -39,7 +39,6 @@ use crate::matcher::filter::Source;
 use crate::matcher::filter::Term;
 use crate::matcher::filter::Test;
 use crate::position::Since;
-use crate::tables::Schema;
 use crate::tables::Table;
 use crate::tables::TableId;
 
@@ -196,10 +195,7 @@ const BATCH: Batch = Batch { events_max: 1024, delay_ms: 50 };
 
 /// The table that is meant, if it is there and seen.
 fn find<'a>(entry: &Entry, context: &Context<'a>) -> Option<(TableId, &'a Table)> {
-    let (schema, view): (&'a Schema, _) = (context.tables, context.view);
-    let wanted = entry.table.as_deref()?;
-    let mut seen = schema.tables().filter(|(_, table)| view.sees(&table.topic));
-    seen.find(|(_, table)| view.table_name(table) == wanted)
+    context.view.find_table(context.tables, entry.table.as_deref()?)
 }
 
 fn tests_of(predicate: &Predicate) -> usize {

@@ -12,9 +12,9 @@ use crate::history::log::FORMAT;
 use crate::history::log::FolderError;
 use crate::history::log::Manifest;
 use crate::limits::BACKLOG;
+use crate::server::descriptors::fit;
 use crate::server::memory;
 use crate::server::plan::Plan;
-use crate::server::plan::fit;
 use crate::server::tls::LookedAt;
 
 const MIB: u64 = 1 << 20;

@@ -13,6 +13,8 @@ use crate::limits::DEFLATE_STREAM_BYTES;
 use crate::limits::DEFLATE_STREAMS_MAX;
 use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::HISTORY_BYTES_DEFAULT;
+use crate::limits::HOOK_ANSWER_BYTES_MAX;
+use crate::limits::HOOK_CALLS_BYTES_MAX;
 use crate::limits::INFLATED_KEPT_BYTES_MAX;
 use crate::limits::INPUT_GROWTH_BYTES_MIN;
 use crate::limits::INPUT_GROWTH_SHARE;
@@ -71,6 +73,7 @@ pub(in crate::server) enum Part {
     Tokens,
     Sessions,
     Rows,
+    Hooks,
 }
 
 /// What a line says, whatever the machine.
@@ -179,8 +182,16 @@ const fn cache_bytes(config: &Config) -> u64 {
     }
 }
 
+/// Bytes of calls of hooks that wait for their turn, and of the answers that may come at once.
+fn hooks_bytes(config: &Config) -> u64 {
+    if !config.hooks.is_on() || !config.tables.is_on() {
+        return 0;
+    }
+    HOOK_CALLS_BYTES_MAX as u64 + config.hooks.concurrency * HOOK_ANSWER_BYTES_MAX as u64
+}
+
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 25] = [
+pub(in crate::server) const LINES: [Line; 26] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -399,6 +410,13 @@ pub(in crate::server) const LINES: [Line; 25] = [
         bound: Bound::Set(rows_bytes),
         key: "tables.memory_bytes_max",
         at_limit: "a write is refused with `full`, a query with `busy`",
+    },
+    Line {
+        part: Part::Hooks,
+        name: "hooks: calls that wait for their turn, and answers that come at once",
+        bound: Bound::Set(hooks_bytes),
+        key: "hooks.concurrency",
+        at_limit: "a call has failed, which is no yes",
     },
 ];
 

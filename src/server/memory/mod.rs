@@ -295,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_hooks_that_wait_and_answers_that_come_at_once_are_counted() {
+        let parse = |text: &str| Config::parse(text, std::path::Path::new("f.toml")).unwrap();
+        let size = |config: &Config| Sizes::new(config, 1000, 2, 1000 * MIB).of(Part::Hooks);
+        let table = "[[table]]\nname = 't'\ncolumns = ['id int key']\n";
+        let hooks = "[hooks]\nconcurrency = 4\nbefore_read = 'http://127.0.0.1:1/'\n";
+        assert_eq!(size(&parse(table)), 0, "no hook is asked");
+        assert_eq!(size(&parse(hooks)), 0, "hooks are asked of tables only");
+        // 16 MiB of calls that wait, and 2 MiB of each answer.
+        let of_four = size(&parse(&format!("{table}{hooks}")));
+        assert_eq!(of_four, (16 + 4 * 2) * MIB);
+        let mut embedded = parse(table);
+        embedded.hooks.are_embedded = true;
+        embedded.hooks.concurrency = 4;
+        assert_eq!(size(&embedded), of_four, "whoever answers");
+    }
+
+    #[test]
     fn the_start_tells_every_line() {
         let worst = WorstCase::new(&Config::default(), 1000, 2, 1000 * MIB).unwrap();
         let told = worst.to_string();

@@ -152,9 +152,7 @@ impl Shard {
                         }
                     }
                     let steps = self.take_steps(id, steps, now);
-                    if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                        waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-                    }
+                    websocket.put_off(steps);
                 }
                 self.websocket_go_on(id, websocket, now);
             }

@@ -89,9 +89,7 @@ impl Shard {
                 if let Some(Awaited::Name(ticket) | Awaited::Kept(ticket)) = asked {
                     let steps = self.answer_in_talk(id, ticket, answer, now);
                     let steps = self.take_steps(id, steps, now);
-                    if let (false, Some(waits)) = (steps.is_empty(), websocket.waits_mut()) {
-                        waits.heard.push_front(Heard::Steps { steps, is_counted: true });
-                    }
+                    websocket.put_off(steps);
                 }
                 self.websocket_go_on(id, websocket, now);
             }

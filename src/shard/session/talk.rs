@@ -58,7 +58,9 @@ impl Conn {
         let origin = self.caller.origin_mut();
         match step {
             Step::Silence { after_s } => origin.silent_s_max = Some(after_s),
-            Step::Window { most } => origin.window_max = most,
+            Step::Window { most, bytes_max } => {
+                (origin.window_max, origin.packet_bytes_max) = (most, bytes_max);
+            }
             Step::Will(will) => origin.will = will,
             Step::AtEnd(call) => origin.at_end = Some(call),
             _ => unreachable!("it is about nothing that is kept"),
@@ -190,6 +192,9 @@ impl Shard {
         answer: Answer<'_>,
         now: Now,
     ) -> Vec<Step> {
+        if let Answer::TableFailed(error) = &answer {
+            self.stats.tally.fail_table(error.code);
+        }
         self.converse(id, now, |talk, context, steps| {
             let asker = talk.asker().expect("who asks hears the answer");
             asker.answered(ticket, answer, context, steps);

@@ -20,6 +20,7 @@ use crate::clock::Now;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::dialect::Said;
+use crate::dialect::Step;
 use crate::dialect::Wish;
 use crate::event::TopicName;
 use crate::tables::Schema;
@@ -108,6 +109,13 @@ impl WebSocket {
 
     pub(super) fn waits_mut(&mut self) -> Option<&mut Waits> {
         self.waits.as_deref_mut()
+    }
+
+    /// Steps that cannot be taken yet come before what was heard since.
+    pub(super) fn put_off(&mut self, steps: Vec<Step>) {
+        if let (false, Some(waits)) = (steps.is_empty(), self.waits_mut()) {
+            waits.heard.push_front(Heard::Steps { steps, is_counted: true });
+        }
     }
 
     pub(super) fn take_waits(&mut self) -> Option<Box<Waits>> {

@@ -122,9 +122,52 @@ impl Statement {
         statement.done()
     }
 
+    /// A new row, or the row of the same key with these columns changed; it is answered whole, and behind it whether it is new. PostgreSQL's words.
+    #[must_use]
+    pub fn upsert(engine: Engine<'_>, table: &Table, row: &Assigned) -> Self {
+        let mut statement = Printer::new(engine, table);
+        statement.push("INSERT INTO ");
+        statement.push_table();
+        statement.push(" (");
+        statement.push_columns(row.iter().map(|(column, _)| *column));
+        statement.push(") VALUES (");
+        for (index, (id, value)) in row.iter().enumerate() {
+            statement.push(if index > 0 { ", " } else { "" });
+            statement.push_put(*id, value.clone());
+        }
+        statement.push(") ON CONFLICT (");
+        statement.push_columns(table.key.iter().copied());
+        statement.push(") DO UPDATE");
+        // A row is locked and answered even if nothing of it changes.
+        let others = || row.iter().map(|(id, _)| *id).filter(|id| !table.is_key(*id));
+        let only_key = others().next().is_none();
+        let set = others().chain(table.key.iter().copied().take(usize::from(only_key)));
+        for (index, id) in set.enumerate() {
+            statement.push(if index > 0 { ", " } else { " SET " });
+            statement.push_column(id);
+            statement.push(" = EXCLUDED.");
+            statement.push_column(id);
+        }
+        statement.push(" RETURNING ");
+        statement.push_columns(table.ids());
+        statement.push(", xmax = 0");
+        statement.done()
+    }
+
     /// The row of a key with some columns changed; it is answered whole. `set` is not empty.
     #[must_use]
     pub fn update(engine: Engine<'_>, table: &Table, key: &[Value], set: &Assigned) -> Self {
+        Self::update_within(engine, table, (key, &Filter::all()), set)
+    }
+
+    /// As [`Statement::update`], if the row passes a filter; else nothing is answered.
+    #[must_use]
+    pub fn update_within(
+        engine: Engine<'_>,
+        table: &Table,
+        of: (&[Value], &Filter),
+        set: &Assigned,
+    ) -> Self {
         let mut statement = Printer::new(engine, table);
         statement.push("UPDATE ");
         statement.push_table();
@@ -134,8 +177,19 @@ impl Statement {
             statement.push(" = ");
             statement.push_put(*id, value.clone());
         }
-        statement.push(" WHERE ");
-        statement.push_filter(&Filter::of_key(table, key));
+        statement.push_of_key(of);
+        statement.push(" RETURNING ");
+        statement.push_columns(table.ids());
+        statement.done()
+    }
+
+    /// The row of a key goes, if it passes a filter; it is answered whole, as it was.
+    #[must_use]
+    pub fn delete_within(engine: Engine<'_>, table: &Table, of: (&[Value], &Filter)) -> Self {
+        let mut statement = Printer::new(engine, table);
+        statement.push("DELETE FROM ");
+        statement.push_table();
+        statement.push_of_key(of);
         statement.push(" RETURNING ");
         statement.push_columns(table.ids());
         statement.done()

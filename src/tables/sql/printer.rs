@@ -89,6 +89,17 @@ impl<'a> Printer<'a> {
         }
     }
 
+    /// That it is the row of a key, and passes a filter.
+    pub(super) fn push_of_key(&mut self, (key, within): (&[Value], &Filter)) {
+        self.push(" WHERE ");
+        self.push_filter(&Filter::of_key(self.table, key));
+        if !within.is_all() {
+            self.push(" AND (");
+            self.push_filter(within);
+            self.push(")");
+        }
+    }
+
     pub(super) fn push_from(&mut self, filter: &Filter) {
         self.push(" FROM ");
         self.push_table();

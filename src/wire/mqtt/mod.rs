@@ -42,6 +42,7 @@ pub use publish::QoS;
 pub use read::Ack;
 pub use read::AckKind;
 pub use read::Packet;
+pub use read::answered_in;
 pub use read::read;
 pub use read::read_ack;
 pub use reason::Reason;

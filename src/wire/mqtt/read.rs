@@ -97,6 +97,9 @@ pub fn read(packet: &[u8], version: Option<Version>) -> Result<Packet<'_>, Fault
             if properties.text(PropertyId::ServerReference).is_some() {
                 return Err(Fault::protocol("a client names another server"));
             }
+            if !reason.is_of_disconnect() {
+                return Err(UNKNOWN_REASON);
+            }
             Ok(Packet::Disconnect { reason, properties })
         }
         kind::AUTH if version == Version::V5 => {
@@ -110,6 +113,9 @@ pub fn read(packet: &[u8], version: Option<Version>) -> Result<Packet<'_>, Fault
     }
 }
 
+const UNKNOWN_REASON: Fault =
+    Fault::protocol("a packet has a reason code that its type does not have");
+
 /// A whole packet's first byte, and what follows its length.
 fn open(packet: &[u8]) -> Result<(u8, &[u8]), Fault> {
     let whole = packet_bytes(packet, packet.len())?;
@@ -119,6 +125,19 @@ fn open(packet: &[u8]) -> Result<(u8, &[u8]), Fault> {
     let header_bytes = 1 + packet.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
     let bytes = packet.get(header_bytes..).unwrap_or_default();
     Ok((packet.first().copied().unwrap_or_default(), bytes))
+}
+
+/// The version in which a CONNECT is to be answered that cannot be read, or is of a version that is not spoken; `None`: it is not known to be one.
+#[must_use]
+pub fn answered_in(packet: &[u8]) -> Option<Version> {
+    let (first, bytes) = open(packet).ok()?;
+    let mut taker = Taker(bytes);
+    match (first >> 4, taker.text().ok()?, taker.byte().ok()?) {
+        // Whatever comes after 5 knows how that says no.
+        (kind::CONNECT, "MQTT", 5..) => Some(Version::V5),
+        (kind::CONNECT, "MQTT" | "MQIsdp", _) => Some(Version::V4),
+        _ => None,
+    }
 }
 
 /// Reads an answer to a message, which servers and clients send alike.
@@ -142,6 +161,15 @@ pub fn read_ack(packet: &[u8], version: Version) -> Result<Ack<'_>, Fault> {
         }
         _ => ending(taker.0, version, Context::ACK)?,
     };
+    //= mqtt-v5.0#3.4.2.1
+    //# The Client or Server sending the PUBACK packet MUST use one of the PUBACK Reason Codes
+    let known = match kind {
+        AckKind::Taken | AckKind::Received => Reason::OF_RECEIVERS,
+        AckKind::Released | AckKind::Complete => Reason::OF_RELEASES,
+    };
+    if !known.contains(&reason) {
+        return Err(UNKNOWN_REASON);
+    }
     Ok(Ack { kind, id, reason, properties })
 }
 

@@ -41,6 +41,28 @@ impl Reason {
     pub const SHARED_NOT_SUPPORTED: Self = Self(0x9E);
     pub const SUBSCRIPTION_IDS_NOT_SUPPORTED: Self = Self(0xA1);
 
+    /// What PUBACK and PUBREC may say (MQTT 5, section 3.4.2.1).
+    pub(super) const OF_RECEIVERS: &[Self] = &[
+        Self::SUCCESS,
+        Self::NO_MATCHING_SUBSCRIBERS,
+        Self::UNSPECIFIED,
+        Self::IMPLEMENTATION_SPECIFIC,
+        Self::NOT_AUTHORIZED,
+        Self::TOPIC_NAME_INVALID,
+        Self::PACKET_ID_IN_USE,
+        Self::QUOTA_EXCEEDED,
+        Self::PAYLOAD_FORMAT_INVALID,
+    ];
+    /// What PUBREL and PUBCOMP may say (section 3.6.2.1).
+    pub(super) const OF_RELEASES: &[Self] = &[Self::SUCCESS, Self::PACKET_ID_NOT_FOUND];
+    /// Whether DISCONNECT may say it, of a client or of a server (section 3.14.2.1).
+    pub(super) const fn is_of_disconnect(self) -> bool {
+        matches!(
+            self.0,
+            0x00 | 0x04 | 0x80..=0x83 | 0x87 | 0x89 | 0x8B | 0x8D..=0x90 | 0x93..=0x9F | 0xA0..=0xA2
+        )
+    }
+
     /// Whether the reason code is an error (0x80 or greater).
     #[must_use]
     pub const fn is_error(self) -> bool {

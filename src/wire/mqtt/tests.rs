@@ -176,7 +176,15 @@ fn a_message_comes_back_as_it_was_written() {
 fn answers_come_back_as_they_were_written() {
     let kinds = [AckKind::Taken, AckKind::Received, AckKind::Released, AckKind::Complete];
     for kind in kinds {
-        for reason in [Reason::SUCCESS, Reason::NO_MATCHING_SUBSCRIBERS, Reason::QUOTA_EXCEEDED] {
+        let reasons = match kind {
+            AckKind::Taken | AckKind::Received => {
+                &[Reason::SUCCESS, Reason::NO_MATCHING_SUBSCRIBERS, Reason::QUOTA_EXCEEDED][..]
+            }
+            AckKind::Released | AckKind::Complete => {
+                &[Reason::SUCCESS, Reason::PACKET_ID_NOT_FOUND]
+            }
+        };
+        for &reason in reasons {
             let mut said = Vec::new();
             put_ack(Version::V5, kind, 513, (reason, &[]), &mut said);
             let ack = read_ack(&said, Version::V5).unwrap();
@@ -219,4 +227,35 @@ fn any_bytes_are_a_packet_or_a_fault() {
             }
         }
     }
+}
+
+#[test]
+fn connack_has_no_flag_but_session_present() {
+    for (is_resumed, reason) in
+        [(false, Reason::SUCCESS), (true, Reason::SUCCESS), (false, Reason(0x87))]
+    {
+        let mut out = Vec::new();
+        assert!(put_connack(Version::V5, is_resumed, reason, &[], &mut out));
+        assert_eq!(out, [0x20, 3, u8::from(is_resumed), reason.0, 0]);
+    }
+}
+
+#[test]
+fn a_connect_that_cannot_be_read_is_answered_in_its_version() {
+    let said = |name: &[u8], level: u8| {
+        let length = u8::try_from(name.len()).unwrap();
+        packet(0x11, &[&[0, length], name, &[level]].concat())
+    };
+    for (name, level, version) in [
+        (&b"MQTT"[..], 3, Some(Version::V4)),
+        (b"MQTT", 4, Some(Version::V4)),
+        (b"MQTT", 5, Some(Version::V5)),
+        (b"MQTT", 99, Some(Version::V5)),
+        (b"MQIsdp", 3, Some(Version::V4)),
+        (b"MQTX", 5, None),
+    ] {
+        assert_eq!(answered_in(&said(name, level)), version, "{level}");
+    }
+    assert_eq!(answered_in(&packet(0x30, b"\0\x04MQTT\x05")), None);
+    assert_eq!(answered_in(&packet(0x10, b"\0\x04MQT")), None);
 }

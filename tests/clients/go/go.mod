@@ -3,6 +3,7 @@ module fanwire.test/clients
 go 1.24.0
 
 require (
+	github.com/eclipse/paho.golang v0.23.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/gorilla/websocket v1.5.3
 )

@@ -19,6 +19,8 @@ from server import BINARY, ROOT
 EXAMPLE = ROOT / "docs/examples/resolvespec"
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or "mosquitto"
 PATIENCE_S = 60
+TLS = ROOT / "tests/fixtures/tls"
+AS_CLIENT = ["--certificate", str(TLS / "client.pem"), "--certificate-key", str(TLS / "client.key.pem")]
 
 
 def free_port():
@@ -27,13 +29,17 @@ def free_port():
 
 
 class Broker:
-    """Mosquitto on a port that was free."""
+    """Mosquitto on a port that was free; with a second one, encrypted there, where only who shows a certificate is let in."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, encrypted=None):
         self.port = port
         config = pathlib.Path(folder, "mosquitto.conf")
         user = "user root\n" if pathlib.Path("/root").owner() == "root" else ""
-        config.write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+        text = f"{user}listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        if encrypted:
+            text += f"listener {encrypted} 127.0.0.1\nrequire_certificate true\ncafile {TLS}/clients-ca.pem\n"
+            text += f"certfile {TLS}/localhost.pem\nkeyfile {TLS}/localhost.key.pem\n"
+        config.write_text(text)
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -64,6 +70,12 @@ class Bridge(unittest.TestCase):
         self.addCleanup(lambda: self.broker.stop())
         self.bridge = ["bridge", "--broker", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{self.found[1]}"]
         self.bridging = self.started([BINARY, *self.bridge], "requests are heard")
+
+    def pings(self):
+        """Someone asks at the broker, and is answered by the server."""
+        ask, hear = self.client("a")
+        ask(id="p", type="ping")
+        self.assertEqual(hear()[1]["type"], "pong")
 
     def started(self, command, word):
         """A process that has said a word; it is ended when the test is over."""
@@ -145,9 +157,7 @@ class Bridge(unittest.TestCase):
         self.awaited(self.bridging, "trying again")
         self.broker = Broker(self.folder, self.port)
         self.awaited(self.bridging, "requests are heard")
-        ask, hear = self.client("a")
-        ask(id="p", type="ping")
-        self.assertEqual(hear()[1]["type"], "pong")
+        self.pings()
 
     def test_where_the_server_is_gone_requests_are_refused(self):
         self.server.kill()
@@ -155,6 +165,43 @@ class Bridge(unittest.TestCase):
         ask(id="1", type="request", operation="read", entity="users")
         said = hear()[1]
         self.assertEqual((said["id"], said["error"]["code"]), ("1", "auth_error"))
+
+    def encrypted(self):
+        """The bridge is ended; the broker and a server speak TLS. Where they are."""
+        self.bridging.kill()
+        self.bridging.wait()
+        self.broker.stop()
+        port = free_port()
+        self.broker = Broker(self.folder, self.port, port)
+        config = pathlib.Path(self.folder, "fanwire.toml")
+        text = config.read_text()
+        config.write_text(f'tls.certificate_file = "{TLS}/localhost.pem"\ntls.key_file = "{TLS}/localhost.key.pem"\n' + text)
+        self.started([BINARY, "serve", "--config", str(config)], r"own=\[.*?:(\d+)\)")
+        return ["bridge", "--broker", f"mqtts://localhost:{port}", "--server", f"mqtts://127.0.0.1:{self.found[1]}"]
+
+    def test_a_broker_and_a_server_that_speak_tls(self):
+        bridge = [*self.encrypted(), *AS_CLIENT]
+        trusting = self.started([BINARY, *bridge, "--ca", str(TLS / "ca.pem")], "requests are heard")
+        self.pings()
+        # What is lost is connected anew, encrypted again.
+        self.broker.stop()
+        self.awaited(trusting, "trying again")
+        self.broker = Broker(self.folder, self.port, int(bridge[2].rpartition(":")[2]))
+        self.awaited(trusting, "requests are heard")
+        self.pings()
+        trusting.terminate()
+        self.assertEqual(trusting.wait(timeout=PATIENCE_S), 0)
+        self.started([BINARY, *bridge, "--insecure"], "requests are heard")
+        self.pings()
+
+    def test_whoever_is_not_trusted_hears_nothing(self):
+        bridge = self.encrypted()
+        # Nobody vouches for the broker, and then the bridge does not say who it is.
+        self.started([BINARY, *bridge, *AS_CLIENT, "--ca", str(TLS / "clients-ca.pem")], "certificate")
+        self.started([BINARY, *bridge, "--ca", str(TLS / "ca.pem")], "trying again")
+        said = subprocess.run([BINARY, *bridge, "--ca", str(TLS / "README.md")], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(said.returncode, 2)
+        self.assertIn("README.md", said.stderr)
 
 
 if __name__ == "__main__":

@@ -37,11 +37,12 @@ async function start(driver, { listen = '127.0.0.1:0', ...settings } = {}, switc
   const server = spawn(binary, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => server.once('exit', resolve));
   let log = '';
-  const address = await new Promise((resolve, reject) => {
+  const [address, ownPort] = await new Promise((resolve, reject) => {
     server.stderr.setEncoding('utf8').on('data', (text) => {
       log += text;
-      const found = /address=(\S+)/.exec(log);
-      if (found) resolve(found[1]);
+      // The whole line: what other listeners there are stands behind the address.
+      const found = /address=(\S+)(.*)\n/.exec(log);
+      if (found) resolve([found[1], /own=\[.*?:(\d+)\)/.exec(found[2])?.[1]]);
     });
     ended.then((code) => reject(new Error(`the server ended with ${code}: ${log}`)));
   }).catch((error) => {
@@ -63,7 +64,7 @@ async function start(driver, { listen = '127.0.0.1:0', ...settings } = {}, switc
     await ended;
     rmSync(folder, { recursive: true });
   };
-  return { address, beginToStop, stop, end };
+  return { address, ownPort, beginToStop, stop, end };
 }
 
 /** The drivers that this kernel allows. */

@@ -50,7 +50,9 @@ use fanwire::tables::keeper::Outcome;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// Stands in a row that one of the clients may not see, and nowhere else.
-const WORD: &str = "FORBIDDEN-FRUIT";
+pub(crate) const WORD: &str = "FORBIDDEN-FRUIT";
+/// The filter that a token forces: all rows but that one.
+pub(crate) const BUT_ONE: &str = r#"{"not":{"eq":["name","FORBIDDEN-FRUIT"]}}"#;
 /// Lines beyond this say nothing new.
 const LINES_MAX: usize = 48;
 /// How long SQLite is waited for, in looks of `LOOK`; together what only one that hangs takes.
@@ -127,7 +129,7 @@ impl Drop for Folder {
     }
 }
 
-fn memory(schema: &Schema) -> Cached {
+pub(crate) fn memory(schema: &Schema) -> Cached {
     Cached::without(Backend::Memory(Box::new(Keeper::new(schema.clone(), 1 << 26))))
 }
 
@@ -151,18 +153,13 @@ fn sqlite(folder: &Folder, schema: &Schema) -> Cached {
 /// What each of the three clients is told.
 fn told(input: &[u8], schema: &Schema, cached: Cached) -> [String; 3] {
     let mut settings = roomy();
-    let key = Key::from_secret(None, Algorithm::Hs256, SECRET).expect("it is long enough");
-    let keys = KeySet::new(vec![key]).expect("it is one");
-    let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default());
-    let verifier = Some(Arc::new(verifier.expect("the rules are the default ones")));
-    settings.access = Arc::new(Access { verifier, ..Access::default() });
+    settings.access = Arc::new(Access { verifier: Some(verifier()), ..Access::default() });
     settings.tables = Tables { schema: schema.clone(), party: Some(PartyId(1)) };
     let mut world = World::new(1, &settings);
     assert_eq!(world.join(party(cached, &settings)), PartyId(1));
     let resolvespec = |filter: Option<&str>| format!("/rs/ws?token={}", token(filter));
     let maker = open(&mut world, &resolvespec(None));
-    let but_one = format!(r#"{{"not":{{"eq":["name","{WORD}"]}}}}"#);
-    let all = open(&mut world, &resolvespec(Some(&but_one)));
+    let all = open(&mut world, &resolvespec(Some(BUT_ONE)));
     let confined = open(&mut world, &resolvespec(Some(r#"{"eq":["team","red"]}"#)));
     let dashboard = open(&mut world, &format!("/api?token={}", token(None)));
     let first = [
@@ -199,6 +196,14 @@ fn told(input: &[u8], schema: &Schema, cached: Cached) -> [String; 3] {
     })
 }
 
+/// Who looks at tokens.
+pub(crate) fn verifier() -> Arc<Verifier> {
+    let key = Key::from_secret(None, Algorithm::Hs256, SECRET).expect("it is long enough");
+    let keys = KeySet::new(vec![key]).expect("it is one");
+    let verifier = Verifier::new(keys, TokenRules::default(), Mapping::default());
+    Arc::new(verifier.expect("the rules are the default ones"))
+}
+
 /// What only a database says of itself is left out.
 fn without_sql(told: &str) -> String {
     let mut parts = told.split(r#","sql":"#);
@@ -209,7 +214,7 @@ fn without_sql(told: &str) -> String {
     out
 }
 
-fn party(mut cached: Cached, settings: &Settings) -> Party {
+pub(crate) fn party(mut cached: Cached, settings: &Settings) -> Party {
     let homes = settings.homes(1);
     Party::new(
         Manner::default(),
@@ -250,7 +255,7 @@ fn said(mut outcome: Outcome) -> Outcome {
     outcome
 }
 
-fn open(world: &mut World, target: &str) -> Wire {
+pub(crate) fn open(world: &mut World, target: &str) -> Wire {
     let wire = world.open(0, 1 << 24);
     let head = format!(
         "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -274,7 +279,7 @@ fn publish(world: &mut World, body: &[u8]) {
 }
 
 /// A masked text frame; the mask is of zeros.
-fn frame(message: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
     let mut frame = vec![0x81, 0x80 | 126];
     frame.extend(length.to_be_bytes());
@@ -286,7 +291,7 @@ fn frame(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn token(filter: Option<&str>) -> String {
+pub(crate) fn token(filter: Option<&str>) -> String {
     let filter = filter.map(|text| serde_json::value::RawValue::from_string(text.to_owned()));
     let filter = filter.map(|filter| filter.expect("it is JSON"));
     let every = ["**".to_owned()];

@@ -7,6 +7,7 @@ mod churn;
 mod connections;
 mod conversations;
 mod expressions;
+mod fleet;
 mod history;
 mod input;
 mod mesh;
