@@ -134,6 +134,14 @@ SABOTAGES = [
         LIVES,
     ),
     (
+        "H9",
+        "with a rotten segment that goes, what it held is passed over in silence",
+        "src/history/log/retention.rs",
+        "                        Found::Rotten(_) => is_whole = false,\n",
+        "                        Found::Rotten(_) => {}\n",
+        LIVES,
+    ),
+    (
         "K2",
         "whoever publishes without end keeps syncs and pages waiting",
         "src/history/keeper/mod.rs",

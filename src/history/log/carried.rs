@@ -35,7 +35,7 @@ pub struct Carried {
     floors: BTreeMap<TopicName, (u64, u64)>,
     last: BTreeMap<TopicKey, Record>,
     bytes: usize,
-    /// Last events that were stamped up to here may be missing: there was no room for them.
+    /// Last events that were stamped up to here may be missing: there was no room for them, or what held them could not be read when it went.
     pub(super) dropped_us: u64,
     /// The floors by their stamps: stamp, offset, topic.
     by_stamp: Vec<(u64, u64, TopicName)>,

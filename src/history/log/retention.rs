@@ -84,17 +84,19 @@ impl<F: std::fmt::Debug> Log<F> {
     /// Takes over what must outlive a segment.
     fn carry<D: Disk<File = F>>(&mut self, disk: &mut D, number: u64) -> Result<(), DiskError> {
         let mut carried = self.carried.clone();
+        let mut is_whole = true;
         match disk.open(&path(&self.folder, &Segment::file_name(number))) {
             Ok(file) => {
                 let len = disk.len(&file)?;
                 let mut scan = Scan::new(self.salt, number, 0, len);
                 while let Some(found) = scan.next(disk, &file)? {
-                    if let Found::Block(block) = found {
-                        take_last(&mut carried, &block.body);
+                    match found {
+                        Found::Block(block) => take_last(&mut carried, &block.body),
+                        Found::Rotten(_) => is_whole = false,
                     }
                 }
             }
-            Err(DiskError::Missing) => {}
+            Err(DiskError::Missing) => is_whole = false,
             Err(error) => return Err(error),
         }
         // What is newer may be lost with the power yet: only what goes now counts.
@@ -105,6 +107,10 @@ impl<F: std::fmt::Debug> Log<F> {
         let lost = segment.rotten.iter().flat_map(|rotten| &rotten.lost);
         for part in segment.parts.values().chain(lost) {
             carried.floor(part);
+            if !is_whole {
+                // What could not be read may have been the last of its key, and with the segment goes what says that it is lost.
+                carried.dropped_us = carried.dropped_us.max(part.last_us);
+            }
         }
         carried.upto = number;
         let bytes_max = self.carried_bytes_max;

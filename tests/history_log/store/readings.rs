@@ -260,7 +260,9 @@ impl Life {
                 ),
                 None => {
                     let is_lost = told.lost.iter().any(|lost| {
-                        covers(lost, &place(event)) && (!is_last || lost.why == Why::Corrupt)
+                        // With a rotten segment that was let go of goes what says that it was: then its last events are said to be let go of.
+                        let may_be = !is_last || self.is_rotten || lost.why == Why::Corrupt;
+                        covers(lost, &place(event)) && may_be
                     });
                     // What cannot be read counts among the last so many, if something newer than this is lost.
                     let is_counted = is_tail
