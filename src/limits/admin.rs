@@ -27,6 +27,8 @@ pub const HANDOVER_SHARE_MS_MAX: u64 = 5_000;
 pub const HANDOVER_SOCKETS_MAX: usize = 4096;
 /// Milliseconds after which it is looked again whether the name is free by which those who take over find a server.
 pub const HANDOVER_NAME_MS: u64 = 100;
+/// How often a process that is to take over looks for a server, so long apart; then there is none.
+pub const HANDOVER_ASKS_MAX: u32 = 20;
 /// Lines of the log that wait for standard error to take them; one more is lost, and counted.
 pub const LOG_LINES_MAX: usize = 512;
 /// Bytes of one of them; a longer line is cut.

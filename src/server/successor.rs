@@ -36,6 +36,7 @@ use rustix::net::sockopt;
 
 use super::inherited::Inherited;
 use crate::conn::SHARED_LAST;
+use crate::limits::HANDOVER_ASKS_MAX;
 use crate::limits::HANDOVER_NAME_MS;
 use crate::limits::HANDOVER_SHARE_MS_MAX;
 use crate::limits::HANDOVER_SOCKETS_MAX;
@@ -100,12 +101,23 @@ impl Inherited {
     /// # Errors
     /// Why there are none.
     pub fn ask(listen: SocketAddr) -> Result<Self, SuccessionError> {
-        let connection = socket().map_err(SuccessionError::Socket)?;
         let name = name(listen).map_err(SuccessionError::Socket)?;
-        match rustix::net::connect(&connection, &name) {
-            Err(Errno::CONNREFUSED | Errno::NOENT) => return Err(SuccessionError::Nobody(listen)),
-            connected => connected.map_err(|error| SuccessionError::Socket(error.into()))?,
-        }
+        let mut asks = 0;
+        let connection = loop {
+            asks += 1;
+            let connection = socket().map_err(SuccessionError::Socket)?;
+            match rustix::net::connect(&connection, &name) {
+                // One that has only just taken over itself has the name a moment later.
+                Err(Errno::CONNREFUSED | Errno::NOENT) if asks < HANDOVER_ASKS_MAX => {
+                    std::thread::sleep(Duration::from_millis(HANDOVER_NAME_MS));
+                }
+                Err(Errno::CONNREFUSED | Errno::NOENT) => {
+                    return Err(SuccessionError::Nobody(listen));
+                }
+                Err(error) => return Err(SuccessionError::Socket(error.into())),
+                Ok(()) => break connection,
+            }
+        };
         if is_own(&connection).map_err(SuccessionError::Socket)?.is_none() {
             return Err(SuccessionError::Stranger(listen));
         }

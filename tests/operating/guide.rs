@@ -44,16 +44,20 @@ fn every_command_of_the_guide_does_what_it_says() {
     let script = script.replace("connections_max = 12000", "connections_max = 200");
     let script = script.replace("1073741824", "268435456");
     let program = Path::new(env!("CARGO_BIN_EXE_fanwire")).parent().unwrap();
-    let output = Command::new("bash")
+    // Files, not pipes: a server that were left over would keep those open, and the test waiting.
+    let (said, wrong) = (folder.0.join("said.txt"), folder.0.join("wrong.txt"));
+    let status = Command::new("bash")
         .arg("-c")
         .arg(format!("export PATH={}:$PATH\n{script}", program.display()))
         .current_dir(&folder.0)
-        .output()
+        .stdout(fs::File::create(&said).unwrap())
+        .stderr(fs::File::create(&wrong).unwrap())
+        .status()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = fs::read_to_string(said).unwrap();
+    let wrong = fs::read_to_string(wrong).unwrap();
     let log = fs::read_to_string(folder.0.join("fanwire.log")).unwrap_or_default();
-    assert!(output.status.success(), "{said}\n{wrong}\n{log}");
+    assert!(status.success(), "{said}\n{wrong}\n{log}");
     for expected in [
         "{\"status\":\"ready\"}",
         "fanwire_events_total 1",
