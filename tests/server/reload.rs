@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 
 use fanwire::clock::Clock;
 use fanwire::config::Config;
@@ -270,15 +268,17 @@ fn under_load_nothing_is_lost_or_repeated() {
         client
     };
     let mut subscribers: Vec<Client> = (0..4).map(|_| subscriber()).collect();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&is_over);
+    // So many while each configuration is read, which those who do not read meanwhile can hold.
+    let (begin_round, rounds) = std::sync::mpsc::channel();
     let publishing = move || {
         let mut client = Client::open(address, "/v1/ws", "").unwrap();
         let mut published = 0_u64;
-        while !told.load(Ordering::Relaxed) {
-            client.say(&json!({"type": "publish", "id": 1, "topic": "load", "payload": {}}));
-            while client.hear()["type"] != "published" {}
-            published += 1;
+        while rounds.recv().is_ok() {
+            for _ in 0..200 {
+                client.say(&json!({"type": "publish", "id": 1, "topic": "load", "payload": {}}));
+                while client.hear()["type"] != "published" {}
+                published += 1;
+            }
         }
         published
     };
@@ -289,6 +289,7 @@ fn under_load_nothing_is_lost_or_repeated() {
             20_000 + round,
             round % 2 == 0
         );
+        begin_round.send(()).unwrap();
         let (taken, at_restart) = scene.taken(&text);
         assert!(!taken.is_empty() && at_restart.is_empty());
         // Whoever hears something between two of them has been there all the time.
@@ -296,11 +297,15 @@ fn under_load_nothing_is_lost_or_repeated() {
             assert_eq!(client.hear()["type"], "event");
         }
     }
-    is_over.store(true, Ordering::Relaxed);
+    drop(begin_round);
     let published = publisher.join().unwrap();
+    assert_eq!(published, 12 * 200);
     for mut client in subscribers {
         for offset in 13..=published {
-            let Heard::Text(event) = client.next() else { panic!("it was closed") };
+            let heard = client.next();
+            let Heard::Text(event) = heard else {
+                panic!("it was closed: {heard:?} at {offset} of {published}")
+            };
             assert_eq!(event["offset"], offset, "{event}");
         }
     }

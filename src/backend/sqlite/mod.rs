@@ -155,7 +155,9 @@ impl Sqlite {
     pub(super) fn hear(&mut self, ask: Ask, out: &mut Vec<Outcome>) {
         match ask {
             Ask::Query { asker, query } => {
-                if let Err(error) = self.readings.ask(asker, query) {
+                if let Some(page) = self.answer_at_once(&query) {
+                    out.push(Outcome::Answer(asker, Answer::Page(page)));
+                } else if let Err(error) = self.readings.ask(asker, query) {
                     out.push(Outcome::Answer(asker, Answer::Failed(error)));
                 }
             }
