@@ -47,8 +47,10 @@ pub(super) const FLOOD: Attack = Attack {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The budget of what clients have the server remember, in the flood.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
-/// Bytes that the budget may be exceeded by: what the allocator keeps, and what the measured ones take themselves.
-const SLACK_BYTES: u64 = 24 << 20;
+/// The budget of their subscriptions, in the flood: a hundred clients with sixty filters each have room in it.
+const SUBSCRIPTIONS_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that the budgets may be exceeded by: connections themselves, what the allocator keeps, and what the measured ones take.
+const SLACK_BYTES: u64 = 16 << 20;
 /// Seconds within which CONNECT has to come.
 const CONNECT_S_MAX: u64 = 10;
 
@@ -301,7 +303,9 @@ fn hear_all(addr: SocketAddr, count: u64) -> Result<u64, AttackError> {
 
 fn flood(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let each = scale.of(100, 1_000);
-    let configuration = format!("[memory]\ninput_bytes_max = {INPUT_BYTES_MAX}\n");
+    let configuration = format!(
+        "[memory]\ninput_bytes_max = {INPUT_BYTES_MAX}\nsubscriptions_bytes_max = {SUBSCRIPTIONS_BYTES_MAX}\n"
+    );
     let (server, addr) = start(tools, &configuration)?;
     let (quiet, missed_quiet) = live(&server, scale.of(1, 3) * SECOND, None)?;
     let before = server.resident()?;
@@ -318,7 +322,8 @@ fn flood(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let (busy, missed_busy) = busy?;
     let (unended, kept) = left.map_err(|_| AttackError::Unanswered { wanted: "a flood" })??;
     let peak = server.peak()?.saturating_sub(before);
-    let most = (INPUT_BYTES_MAX + SLACK_BYTES) as f64 / f64::from(1 << 20);
+    let budgets = INPUT_BYTES_MAX + SUBSCRIPTIONS_BYTES_MAX;
+    let most = (budgets + SLACK_BYTES) as f64 / f64::from(1 << 20);
     Ok(vec![
         Figure::bytes(format!("held for {} of them", 4 * each), peak, most),
         Figure::none(
