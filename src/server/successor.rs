@@ -108,6 +108,10 @@ impl Inherited {
             let connection = socket().map_err(SuccessionError::Socket)?;
             match rustix::net::connect(&connection, &name) {
                 // One that has only just taken over itself has the name a moment later.
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "no core runs yet: this process has no listeners"
+                )]
                 Err(Errno::CONNREFUSED | Errno::NOENT) if asks < HANDOVER_ASKS_MAX => {
                     std::thread::sleep(Duration::from_millis(HANDOVER_NAME_MS));
                 }
