@@ -221,6 +221,14 @@ impl Life {
         }
     }
 
+    /// Whether the segment of an event was let go of.
+    fn is_let_go(&mut self, shard: ShardId, event: &Event) -> Result<bool, Ended> {
+        let everything = Start::OtherEpoch { topics: Vec::new() };
+        let gone = self.read(shard, everything, u64::MAX)?.lost;
+        let let_go = |lost: &Lost| covers(lost, &place(event)) && lost.why == Why::Retention;
+        Ok(gone.iter().any(let_go))
+    }
+
     /// A reading of some kind against what there should be.
     pub(super) fn check_reading(&mut self) -> Result<(), Ended> {
         // Nothing is written while it is read, so that what there should be is known.
@@ -259,9 +267,10 @@ impl Life {
                     "{said}: {found:?} and {event:?}"
                 ),
                 None => {
+                    // With a rotten segment that was let go of goes what says that it was: then its last events are said to be let go of, too.
+                    let is_let_go = is_last && self.is_rotten && self.is_let_go(shard, event)?;
                     let is_lost = told.lost.iter().any(|lost| {
-                        // With a rotten segment that was let go of goes what says that it was: then its last events are said to be let go of.
-                        let may_be = !is_last || self.is_rotten || lost.why == Why::Corrupt;
+                        let may_be = !is_last || is_let_go || lost.why == Why::Corrupt;
                         covers(lost, &place(event)) && may_be
                     });
                     // What cannot be read counts among the last so many, if something newer than this is lost.
