@@ -74,6 +74,17 @@ pub(in crate::conn) enum Step {
     Failed(Box<str>),
 }
 
+/// What a handshake leaves for its connection.
+#[derive(Debug)]
+pub(in crate::conn) struct Finished {
+    pub(in crate::conn) socket: OwnedFd,
+    pub(in crate::conn) secure: Option<Secure>,
+    /// What the client has said already, opened.
+    pub(in crate::conn) said: Vec<u8>,
+    /// The client has said that it sends no more, right behind it. The library says so once, so nobody else would find that out.
+    pub(in crate::conn) has_ended: bool,
+}
+
 /// What HTTP in the clear is answered on a port for TLS.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\nConnection: close\r\n\r\nThis port speaks TLS: ask it by https:// or wss://.\n";
 
@@ -187,12 +198,13 @@ impl Handshake {
         Peer { address: self.peer, certificate: self.certificate(), is_passed_on }
     }
 
-    /// What is left for the connection, and what its client has said already.
-    pub(in crate::conn) fn finish(self) -> (OwnedFd, Option<Secure>, Vec<u8>) {
-        match self.tls {
-            Some(tls) => (self.socket, Some(Secure::new(tls, self.input, self.output)), self.plain),
-            None => (self.socket, None, self.input),
-        }
+    /// What is left for the connection.
+    pub(in crate::conn) fn finish(self) -> Finished {
+        let (secure, said) = match self.tls {
+            Some(tls) => (Some(Secure::new(tls, self.input, self.output)), self.plain),
+            None => (None, self.input),
+        };
+        Finished { socket: self.socket, secure, said, has_ended: self.has_ended }
     }
 
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<()> {

@@ -171,7 +171,8 @@ impl Secure {
                     length += message.encode(room).map_err(|_| Fault::Flood)?;
                 }
                 ConnectionState::TransmitTlsData(message) => message.done(),
-                ConnectionState::PeerClosed => {}
+                // Said once, and to `open`, which has been shown all records that have come whole: what is carried is the part of one.
+                ConnectionState::PeerClosed => debug_assert!(false, "its end was not noticed"),
                 _ => return Err(Fault::Exhausted),
             }
         }
