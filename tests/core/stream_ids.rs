@@ -19,7 +19,8 @@ fn topic_at(shard: u16) -> String {
 /// Publishes on the first shard, which takes it in at once and tells nobody yet.
 fn publish(world: &mut World, wire: Wire, topic: &str, number: u32) {
     let body = format!("{{\"n\":{number}}}");
-    let head = format!("POST /v1/publish/{topic} HTTP/1.1\r\nHost: t\r\nContent-Length: {}", body.len());
+    let head =
+        format!("POST /v1/publish/{topic} HTTP/1.1\r\nHost: t\r\nContent-Length: {}", body.len());
     world.say(wire, format!("{head}\r\n\r\n{body}").as_bytes());
 }
 
@@ -35,12 +36,14 @@ fn open(world: &mut World, path: &str, last_id: Option<&str>) -> Wire {
 /// The numbers of the events that a stream was told, each with its id.
 fn told(world: &mut World, wire: Wire) -> Vec<(u32, Option<String>)> {
     let heard = String::from_utf8(world.read(wire, usize::MAX)).unwrap();
-    let events = heard.split("\n\n").filter(|event| event.contains("\"n\\\":") || event.contains("\"n\":"));
+    let events =
+        heard.split("\n\n").filter(|event| event.contains("\"n\\\":") || event.contains("\"n\":"));
     let number_of = |event: &str| {
         let digits = event.split("\"n").nth(1).unwrap().trim_start_matches(['\\', '"', ':']);
         digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
     };
-    let id_of = |event: &str| event.lines().find_map(|line| line.strip_prefix("id: ").map(str::to_owned));
+    let id_of =
+        |event: &str| event.lines().find_map(|line| line.strip_prefix("id: ").map(str::to_owned));
     events.map(|event| (number_of(event), id_of(event))).collect()
 }
 
@@ -73,13 +76,15 @@ fn the_first_live_event_has_an_id_before_its_home_has_answered() {
         let stream = open(&mut world, path, id.as_deref());
         publish(&mut world, publisher, &topic, 4);
         world.settle();
-        let numbers: Vec<u32> = told(&mut world, stream).into_iter().map(|(number, _)| number).collect();
+        let numbers: Vec<u32> =
+            told(&mut world, stream).into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, [3, 4], "{path}");
         // Who went after the first one hears the second, and it alone.
         let Some((1, Some(first))) = heard.first() else { continue };
         let stream = open(&mut world, path, Some(first));
         world.settle();
-        let numbers: Vec<u32> = told(&mut world, stream).into_iter().map(|(number, _)| number).collect();
+        let numbers: Vec<u32> =
+            told(&mut world, stream).into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, [2, 3, 4], "{path}");
     }
 }

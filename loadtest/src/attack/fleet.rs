@@ -248,7 +248,12 @@ fn retained(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let told = told.map_err(|_| AttackError::Unanswered { wanted: "retained messages" })??;
     Ok(vec![
         Figure::none("of what was to be retained not acknowledged", unacknowledged),
-        Figure::counted(format!("bytes of each of {count} retained topics"), each, 2048.0, Unit::Count),
+        Figure::counted(
+            format!("bytes of each of {count} retained topics"),
+            each,
+            2048.0,
+            Unit::Count,
+        ),
         Figure::none("of them not told to who subscribes to all", count.saturating_sub(told)),
         Figure::time("until all were", took_ns, 60_000.0),
         Figure::time("live p99 meanwhile", busy.at(0.99), 50.0),

@@ -12,10 +12,7 @@ const MARKERS: (&str, &str) = (
 
 /// A row for each figure; `load`: the machine's load averages when it began.
 pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale, load: &str) -> String {
-    let form = scale.of(
-        "short form: what is counted is held, and speeds are told",
-        "whole",
-    );
+    let form = scale.of("short form: what is counted is held, and speeds are told", "whole");
     let mut text = format!(
         "Measured, {form}; load average {load} when it began.\n\n| attack | what others feel | measured | at most |\n| --- | --- | ---: | ---: |\n"
     );
@@ -79,9 +76,8 @@ mod tests {
     #[test]
     fn a_speed_that_is_only_told_is_told_with_its_goal() {
         let figures = || Ok(vec![Figure::time("late", 300_000_000, 50.0)]);
-        let told = |scale| {
-            markdown(&[Outcome { attack: ALL[0], figures: figures() }], scale, "0.50")
-        };
+        let told =
+            |scale| markdown(&[Outcome { attack: ALL[0], figures: figures() }], scale, "0.50");
         let (short, whole) = (told(Scale::Short), told(Scale::Whole));
         assert!(short.contains("| late | 300.0 ms (over the goal) | 50.0 ms |"), "{short}");
         assert!(whole.contains("| late | 300.0 ms **missed** | 50.0 ms |"), "{whole}");

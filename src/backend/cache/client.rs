@@ -24,7 +24,7 @@ pub(super) type Seen = Vec<Option<Vec<u8>>>;
 
 /// Where a server is, and who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Address {
+pub(super) struct CacheAddress {
     /// As it is configured; there is no secret in it.
     pub(super) text: String,
     pub(super) password: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Address {
 pub(super) trait Client: Sized {
     /// # Errors
     /// If it is not to be had within the time.
-    fn connect(address: &Address) -> Result<Self, ClientError>;
+    fn connect(address: &CacheAddress) -> Result<Self, ClientError>;
 
     /// Puts everything, and then looks; what was seen of each look.
     ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::connection::Found;
+use super::connection::RawRow;
 use super::failure::Failure;
 use crate::backend::reader::Until;
 use crate::tables::Column;
@@ -59,7 +59,7 @@ pub(super) struct Real {
 }
 
 impl Real {
-    fn read(found: &Found) -> Option<Self> {
+    fn read(found: &RawRow) -> Option<Self> {
         let text = |index: usize| {
             let bytes: &Bytes = found.get(index)?.as_ref()?;
             std::str::from_utf8(bytes).ok()
@@ -125,7 +125,7 @@ pub(super) fn columns<'a>(
     for some in asked.chunks(TABLES_AT_ONCE) {
         found.extend(connection.batch(some, until)?);
     }
-    let read = |rows: &Vec<Found>| rows.iter().map(Real::read).collect::<Option<Vec<_>>>();
+    let read = |rows: &Vec<RawRow>| rows.iter().map(Real::read).collect::<Option<Vec<_>>>();
     found.iter().map(read).collect::<Option<Vec<_>>>().ok_or(Failure::Garbled)
 }
 
