@@ -13,7 +13,7 @@ const PORT: u16 = 5432;
 
 /// Where it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseEndpoint {
+pub enum Place {
     /// A name or an address, and a port.
     Host(String, u16),
     /// A socket's file.
@@ -32,7 +32,7 @@ pub enum Proof {
 /// A database, and who logs in to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    pub place: DatabaseEndpoint,
+    pub place: Place,
     pub proof: Proof,
     pub user: String,
     pub password: String,
@@ -146,8 +146,8 @@ impl Address {
     #[must_use]
     pub fn is_private(&self) -> bool {
         match (&self.proof, &self.place) {
-            (Proof::Certificate(_), _) | (_, DatabaseEndpoint::Socket(_)) => true,
-            (Proof::None, DatabaseEndpoint::Host(host, _)) => is_here(host),
+            (Proof::Certificate(_), _) | (_, Place::Socket(_)) => true,
+            (Proof::None, Place::Host(host, _)) => is_here(host),
         }
     }
 
@@ -155,8 +155,8 @@ impl Address {
     #[must_use]
     pub fn shown(&self) -> String {
         match &self.place {
-            DatabaseEndpoint::Host(host, port) => format!("{host}:{port}/{}", self.database),
-            DatabaseEndpoint::Socket(path) => format!("{}/{}", path.display(), self.database),
+            Place::Host(host, port) => format!("{host}:{port}/{}", self.database),
+            Place::Socket(path) => format!("{}/{}", path.display(), self.database),
         }
     }
 }
@@ -178,16 +178,16 @@ impl Words {
         }
         let place = match self.host.as_str() {
             folder if folder.starts_with('/') => {
-                DatabaseEndpoint::Socket(PathBuf::from(folder).join(format!(".s.PGSQL.{port}")))
+                Place::Socket(PathBuf::from(folder).join(format!(".s.PGSQL.{port}")))
             }
-            "" => DatabaseEndpoint::Host("localhost".to_owned(), port),
-            host => DatabaseEndpoint::Host(host.to_owned(), port),
+            "" => Place::Host("localhost".to_owned(), port),
+            host => Place::Host(host.to_owned(), port),
         };
         let root = (!self.ssl_root.is_empty()).then(|| PathBuf::from(&self.ssl_root));
         let proof = match (self.ssl_mode.as_str(), &place) {
             ("disable", _) => Proof::None,
-            ("verify-full", DatabaseEndpoint::Host(..)) => Proof::Certificate(root),
-            ("", DatabaseEndpoint::Host(host, _)) if root.is_some() || !is_here(host) => {
+            ("verify-full", Place::Host(..)) => Proof::Certificate(root),
+            ("", Place::Host(host, _)) if root.is_some() || !is_here(host) => {
                 Proof::Certificate(root)
             }
             ("", _) => Proof::None,
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn an_address_is_read() {
         let address = Address::parse("postgres://ada:p%40ss%2F@db.example.org:6000/house").unwrap();
-        assert_eq!(address.place, DatabaseEndpoint::Host("db.example.org".to_owned(), 6000));
+        assert_eq!(address.place, Place::Host("db.example.org".to_owned(), 6000));
         assert_eq!(address.proof, Proof::Certificate(None));
         assert_eq!((&*address.user, &*address.password), ("ada", "p@ss/"));
         assert_eq!(address.shown(), "db.example.org:6000/house");
@@ -242,7 +242,7 @@ mod tests {
         let of_file = Proof::Certificate(Some(PathBuf::from("ca.pem")));
         assert_eq!(proof("postgres://ada@127.0.0.1/house?sslrootcert=ca.pem"), of_file);
         let socket = Address::parse("postgres:///house?host=/run/pg&port=5433&user=ada").unwrap();
-        assert_eq!(socket.place, DatabaseEndpoint::Socket(PathBuf::from("/run/pg/.s.PGSQL.5433")));
+        assert_eq!(socket.place, Place::Socket(PathBuf::from("/run/pg/.s.PGSQL.5433")));
         assert_eq!(socket.proof, Proof::None);
     }
 

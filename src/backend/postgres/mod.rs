@@ -33,7 +33,7 @@ use flume::Sender;
 
 pub use address::Address;
 pub use address::AddressError;
-pub use address::DatabaseEndpoint;
+pub use address::Place;
 pub use address::Proof;
 use connection::Connection;
 use connection::Target;

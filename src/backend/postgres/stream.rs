@@ -24,7 +24,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 
 use super::address::Address;
-use super::address::DatabaseEndpoint;
+use super::address::Place;
 use super::address::Proof;
 use super::wire::Outgoing;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
@@ -40,11 +40,11 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    fn open(place: &DatabaseEndpoint) -> io::Result<Self> {
+    fn open(place: &Place) -> io::Result<Self> {
         let most = Duration::from_millis(POSTGRES_CONNECT_MS_MAX);
         let socket = match place {
-            DatabaseEndpoint::Socket(path) => Self::Unix(UnixStream::connect(path)?),
-            DatabaseEndpoint::Host(host, port) => Self::Tcp(connect_any(host, *port, most)?),
+            Place::Socket(path) => Self::Unix(UnixStream::connect(path)?),
+            Place::Host(host, port) => Self::Tcp(connect_any(host, *port, most)?),
         };
         match &socket {
             Self::Tcp(tcp) => {
@@ -123,7 +123,7 @@ impl Stream {
     /// If nobody answers, or who answers does not prove to be who it should be.
     pub(super) fn open(address: &Address, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
         let mut socket = Socket::open(&address.place)?;
-        let (Some(tls), DatabaseEndpoint::Host(host, _)) = (tls, &address.place) else {
+        let (Some(tls), Place::Host(host, _)) = (tls, &address.place) else {
             return Ok(Self::Plain(socket));
         };
         let mut request = Outgoing::default();
