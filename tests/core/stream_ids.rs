@@ -1,5 +1,5 @@
-//! Ids of event streams: each live event has one to come back with, the first one too, wherever the answers of its homes are on their way; and who comes back
-//! with it misses nothing and hears nothing twice.
+//! Ids of event streams that begin in the present: each event has one to come back with, the first one too, wherever the answers of its homes are on their way;
+//! and who comes back with it misses nothing and hears nothing twice. While a snapshot is told there is none: who comes back then is told the snapshot again.
 
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
@@ -48,10 +48,10 @@ fn told(world: &mut World, wire: Wire) -> Vec<(u32, Option<String>)> {
 }
 
 #[test]
-fn the_first_live_event_has_an_id_before_its_home_has_answered() {
+fn the_first_event_of_the_present_has_an_id_before_its_home_has_answered() {
     let topic = topic_at(0);
     let paths = [
-        format!("/sse/subscribe?collections={topic}"),
+        format!("/sse/subscribe?collections={topic}&snapshot=none"),
         "/sse/subscribe".to_owned(),
         format!("/v1/sse?topic={topic}"),
         "/v1/sse?topic=*".to_owned(),
