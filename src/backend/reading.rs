@@ -46,7 +46,7 @@ pub struct Use {
 struct Reading {
     pages: Receiver<(Answer, Held)>,
     is_left: Arc<AtomicBool>,
-    /// Its asker has room for a page.
+    /// The asker has room for a page.
     is_wanted: bool,
 }
 
@@ -113,7 +113,7 @@ impl Readings {
         Ok(())
     }
 
-    /// Its asker has room for another page; appends it if it is there.
+    /// An asker has room for another page; appends the page if it is there.
     pub(super) fn more(&mut self, asker: Asker, out: &mut Vec<Outcome>) {
         if let Some(reading) = self.answers.get_mut(&asker) {
             reading.is_wanted = true;

@@ -62,7 +62,7 @@ pub(super) struct SnapshotRest {
     pub(super) parts: VecDeque<(HomeId, TopicPattern)>,
     /// Only upserts are told.
     pub(super) is_of_states: bool,
-    /// Its subscription began then, in microseconds since 1970, and hears everything later live; 0: it ran already, or hears nothing live yet.
+    /// The subscription began then, in microseconds since 1970, and hears everything later live; 0: it ran already, or hears nothing live yet.
     pub(super) since_us: u64,
 }
 

@@ -42,7 +42,7 @@ use crate::tables::keeper::Outcome;
 enum Underway {
     /// A server is asked whether it has it.
     Looking { id: u64, query: Box<Query>, wanted: Wanted },
-    /// Its rows are read.
+    /// The query's rows are read.
     Reading(RowsComing),
 }
 

@@ -50,9 +50,9 @@ pub(super) trait Client: Sized {
 pub(super) enum ClientError {
     Io(io::Error),
     Redis(redis::RedisError),
-    /// It has refused something that is needed, in its words.
+    /// The server has refused something that is needed, in its words.
     Refused(Box<str>),
-    /// It says what its protocol does not have.
+    /// The server says what its protocol does not have.
     Unreadable,
 }
 

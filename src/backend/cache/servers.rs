@@ -106,7 +106,7 @@ impl Servers {
         self.all.iter().map(Server::failures).sum()
     }
 
-    /// Those that answer.
+    /// How many servers answer.
     pub(super) fn up(&self) -> u64 {
         self.all.iter().filter(|server| server.is_up()).count() as u64
     }

@@ -75,12 +75,12 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Why a database cannot be used.
 #[derive(Debug)]
 pub enum PostgresOpenError {
-    /// It is there, and says no; or what proves it is not there.
+    /// The database is there, and says no; or what is to prove who it is is not there.
     Refused(String),
     Thread(io::Error),
     /// What its tables lack that was declared.
     Differs(Vec<String>),
-    /// It has more tables than are looked through.
+    /// The database has more tables than are looked through.
     TooMany,
 }
 

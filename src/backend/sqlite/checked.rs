@@ -70,7 +70,7 @@ pub(super) enum Affinity {
 }
 
 impl Affinity {
-    /// That of a column that is declared so: SQLite's own rules, in their order.
+    /// The affinity of a column that is declared so: SQLite's own rules, in their order.
     pub(super) fn of(declared: &str) -> Self {
         let declared = declared.to_ascii_uppercase();
         let has = |word: &str| declared.contains(word);

@@ -53,7 +53,7 @@ pub enum SqliteOpenError {
     Thread(std::io::Error),
     /// What a table of the file lacks that was declared.
     Differs(Vec<String>),
-    /// It has more tables than are looked through.
+    /// The file has more tables than are looked through.
     TooMany,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct ClientSpeaker {
     broker: AsyncClient,
     behind: Arc<Behind>,
     client: String,
-    /// Its topics are subscribed to.
+    /// The client's topics are subscribed to.
     is_ready: bool,
     /// What the server has not acknowledged.
     said: Option<Publish>,

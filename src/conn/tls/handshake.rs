@@ -42,7 +42,7 @@ pub(in crate::conn) struct Handshake {
     plain: Vec<u8>,
     /// The client sends no more.
     has_ended: bool,
-    /// Its first byte was that of a record.
+    /// The client's first byte was that of a record.
     speaks_tls: bool,
 }
 
@@ -66,11 +66,11 @@ enum Header {
 pub(in crate::conn) enum Step {
     /// The client's turn.
     Waits,
-    /// It is done; what the client has sent behind it waits to be opened.
+    /// The handshake is done; what the client has sent behind it waits to be opened.
     Done,
-    /// It is done, and was all there was to it: an authority has looked at what it is shown.
+    /// The handshake is done, and was all that was wanted: an authority has looked at what it is shown.
     Over,
-    /// It has failed. The last words, if any, have been sent.
+    /// The handshake has failed. The last words, if any, have been sent.
     Failed(Box<str>),
 }
 

@@ -38,7 +38,7 @@ pub(in crate::conn) enum Fault {
     Tls(Box<rustls::Error>),
     /// The peer makes us answer and does not read the answers, or begins what it does not end.
     Flood,
-    /// It was broken before.
+    /// The connection was broken before.
     Broken,
     /// No more may be said with these keys.
     Exhausted,

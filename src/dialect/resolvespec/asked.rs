@@ -62,7 +62,7 @@ pub(super) enum AskedFor {
     },
     /// The same, as whom.
     Admit,
-    /// It is in, which is told.
+    /// The client is in, and is told so.
     Connected {
         first: Option<Box<str>>,
     },

@@ -45,7 +45,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
     All,
-    /// Those by which rows that are kept are found.
+    /// Fields by which rows that are kept are found.
     Found,
 }
 
