@@ -115,6 +115,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         delivery: Delivery::default(),
         told_in: None,
         forced: Forced::default(),
+        share: None,
     };
     subscription.check()?;
     let playback = PlaybackOptions::of_members(members)?.playback(&since)?;
