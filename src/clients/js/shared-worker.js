@@ -6,5 +6,12 @@ const hub = new Hub();
 
 self.onconnect = ({ ports: [port] }) => {
   const tab = hub.join((message) => port.postMessage(message));
-  port.onmessage = ({ data }) => tab.hear(data);
+  const leave = () => tab.hear({ close: true });
+  port.onmessage = ({ data }) => {
+    // The lock is the tab's until it has said goodbye, or is gone without a word.
+    if (data.lock === undefined) tab.hear(data);
+    else navigator.locks.request(data.lock, leave).catch(() => {});
+  };
+  // Newer browsers say so themselves, also of a page that may hold no locks.
+  port.onclose = leave;
 };
