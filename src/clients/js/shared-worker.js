@@ -6,12 +6,9 @@ const hub = new Hub();
 
 self.onconnect = ({ ports: [port] }) => {
   const tab = hub.join((message) => port.postMessage(message));
-  const leave = () => tab.hear({ close: true });
   port.onmessage = ({ data }) => {
     // The lock is the tab's until it has said goodbye, or is gone without a word.
     if (data.lock === undefined) tab.hear(data);
-    else navigator.locks.request(data.lock, leave).catch(() => {});
+    else navigator.locks.request(data.lock, () => tab.hear({ close: true })).catch(() => {});
   };
-  // Newer browsers say so themselves, also of a page that may hold no locks.
-  port.onclose = leave;
 };

@@ -44,18 +44,18 @@ test('over https the fleet is followed on map and charts, through a restart and 
   await first.stop();
   await shows(page, 'happened', 'the server stops');
   const second = await serve(t, 'epoll', { ...settings, listen: first.address });
-  await publish(7);
+  await publish(45);
   await shows(page, 'happened', 'its history began anew');
-  await drawn(page, 7);
+  await drawn(page, 45);
 
   const answer = await ask(second.address, '/v1/admin/upgrade', { ca, method: 'POST', headers: { Authorization: `Bearer ${SECRET}` } });
   assert.equal(answer.status, 200, answer.text);
   const { process: successor } = JSON.parse(answer.text);
   t.after(() => end(successor));
   await shows(page, 'happened', 'another process took over');
-  await publish(9);
+  await publish(50);
   await shows(page, 'state-text', 'live');
-  await drawn(page, 9);
+  await drawn(page, 50);
   assert.equal(await page.evaluate(() => performance.getEntriesByType('navigation').length), 1, 'the page was never loaded anew');
   // Issued once, and kept by whoever went on.
   assert.equal(await numberOf(second, ca), number);

@@ -435,7 +435,7 @@ func TestAnAuthorityThatIssuesToItsCustomersOnlyIsShownWhoseAccountItIs(t *testi
 			continue
 		}
 		until(t, "it says that the authority does not know it", one.server, func() bool {
-			return strings.Contains(one.server.said(), "customer-8")
+			return strings.Contains(one.server.said(), "the field 'kid' references a key that is not known")
 		})
 	}
 }
