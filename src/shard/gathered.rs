@@ -345,8 +345,11 @@ impl Gathered {
                 && !class.waiting.deflated.is_empty()
                 && (stream.restarted || stream.epoch == synced)
         });
-        let frames =
-            if is_synced { &class.waiting.deflated[..] } else { &class.waiting.plain[missed.frames..] };
+        let frames = if is_synced {
+            &class.waiting.deflated[..]
+        } else {
+            &class.waiting.plain[missed.frames..]
+        };
         let mut bytes = Vec::new();
         self.frames.gather(frames, &mut bytes);
         if !bytes.is_empty() {

@@ -91,8 +91,7 @@ fn who_publishes_what_it_hears_is_told_both_at_once() {
 /// something of its own while a message is being filled.
 #[test]
 fn deliveries_are_events_however_many_share_a_message() {
-    let batched =
-        r#"{"type":"subscribe","id":"s","topics":["a"],"batch":{"max_events":8,"max_delay_ms":1000}}"#;
+    let batched = r#"{"type":"subscribe","id":"s","topics":["a"],"batch":{"max_events":8,"max_delay_ms":1000}}"#;
     let single = r#"{"type":"subscribe","id":"s","topics":["a"]}"#;
     let mut scene = Scene::new();
     let publisher = scene.open("/v1/ws");

@@ -88,7 +88,7 @@ fn named(page: &str) -> Vec<Vec<String>> {
 fn every_command_that_a_sentence_names_exists_as_it_is_written() {
     let page = fs::read_to_string(file("docs/OPERATING.md")).unwrap();
     let commands = named(&page);
-    assert!(commands.len() >= 12, "the page was not understood: {commands:?}");
+    assert!(commands.len() >= 10, "the page was not understood: {commands:?}");
     for command in commands {
         // Which is told after all that stands before it was understood.
         let mut fanwire = Command::new(env!("CARGO_BIN_EXE_fanwire"));

@@ -90,15 +90,15 @@ fn customer(config: &Config) -> Result<Option<Customer>, ConfigError> {
             let reason = "the key has a name that the authority gave you with it";
             return Err(unusable(config, "tls.acme_eab_key_id", reason));
         }
-        (_, "") => return Err(unusable(config, key, "the authority gave you a key with that name")),
+        (_, "") => {
+            return Err(unusable(config, key, "the authority gave you a key with that name"));
+        }
         _ => {}
     }
     let text = file(config, key, path)?;
     let decoded = KEY_TEXT.decode(text.trim_ascii()).map(Zeroizing::new);
     match decoded {
-        Ok(bytes) if !bytes.is_empty() => {
-            Ok(Some(Customer { key_id: key_id.clone(), key: bytes }))
-        }
+        Ok(bytes) if !bytes.is_empty() => Ok(Some(Customer { key_id: key_id.clone(), key: bytes })),
         // What is wrong with a secret is not shown.
         _ => Err(unusable(config, key, format_args!("{path}: that is no key in base64url"))),
     }
