@@ -122,7 +122,8 @@ fn chi_square(moments: &[u64], window_ms: u64) -> f64 {
         else {
             return f64::INFINITY;
         };
-        parts[(within * PARTS as u64 / window_ms) as usize] += 1;
+        let part = usize::try_from(within * PARTS as u64 / window_ms).unwrap_or(usize::MAX);
+        parts[part.min(PARTS - 1)] += 1;
     }
     let expected = moments.len() as f64 / PARTS as f64;
     parts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum()
