@@ -81,7 +81,7 @@ fn herd(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let moments: Vec<u64> = crowd.iter().filter_map(|told| told.after_ms).collect();
     let what = format!("{count} told when to come back: chi-square over {PARTS} parts");
     Ok(vec![
-        Figure::new(what, chi_square(&moments, window_ms), CHI_SQUARE_MAX, Unit::Count),
+        Figure::counted(what, chi_square(&moments, window_ms), CHI_SQUARE_MAX, Unit::Count),
         Figure::none("not told", untold as u64),
         Figure::none("cut off, and not closed", cut as u64),
         Figure::none("events that were taken and not heard", missed),
