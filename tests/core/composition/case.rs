@@ -52,6 +52,16 @@ pub(crate) struct Case {
     lives: Vec<Life>,
     updates: usize,
     resumes: usize,
+    form: Form,
+}
+
+/// In which form events are told: drawn from the seed's own digits, so that whatever else is drawn is drawn in every form.
+#[derive(Clone, Copy)]
+struct Form {
+    is_compact: bool,
+    in_columns: bool,
+    /// The second of several subscriptions is told in the long form, whatever the others are.
+    is_mixed: bool,
 }
 
 impl Case {
@@ -60,6 +70,12 @@ impl Case {
         let mut random = Random::new(seed);
         let pairs = TRAITS.len() * TRAITS.len();
         let pair = seed as usize % pairs;
+        let round = (seed as usize / pairs + 2) % 8;
+        let form = Form {
+            is_compact: round % 2 == 1,
+            in_columns: round / 2 % 2 == 1,
+            is_mixed: round / 4 == 1,
+        };
         let mut traits = vec![TRAITS[pair / TRAITS.len()], TRAITS[pair % TRAITS.len()]];
         for one in TRAITS {
             if random.one_in(6) {
@@ -93,6 +109,7 @@ impl Case {
             lives: Vec::new(),
             updates: 0,
             resumes: 0,
+            form,
         }
     }
 
@@ -115,6 +132,7 @@ impl Case {
         Terms {
             filter: (filter || leave).then(|| Test::draw(random)),
             batch: batch.then(|| (2 + random.below(6) as u16, 1 + random.below(100) as u32)),
+            in_columns: self.form.in_columns,
             slow: match (drop, latest) {
                 (true, _) => "drop_oldest",
                 (_, true) => "latest_per_key",
@@ -168,13 +186,16 @@ impl Case {
         let deflate = self.has(Trait::Deflate);
         let client = Client::connect(&mut self.world, shard, capacity, deflate);
         self.checked = 0;
-        for life in &mut self.lives {
+        for (index, life) in self.lives.iter_mut().enumerate() {
             if let Some(last) = life.pending.pop() {
                 life.terms = last;
                 life.pending.clear();
             }
             let mut message = json!({"type": "subscribe", "id": life.id, "topics": [life.pattern]});
             life.terms.say(&mut message, self.random.one_in(2), false);
+            if self.form.is_compact && !(self.form.is_mixed && index == 1) {
+                message["compact"] = true.into();
+            }
             let kind = match life.live_us {
                 Some(time_us) => {
                     let position = life.position.clone();
