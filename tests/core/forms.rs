@@ -14,9 +14,9 @@ use crate::support::random::Random;
 use crate::support::world::World;
 use crate::support::world::roomy;
 
-/// Positions of aircraft, as they were received.
+/// Positions of aircraft in the order and as densely as they were received.
 fn telemetry() -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/adsb-sample.ndjson.gz");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/adsb-dense.ndjson.gz");
     let mut text = String::new();
     GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     text.lines().map(str::to_owned).collect()
