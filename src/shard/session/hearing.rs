@@ -187,7 +187,9 @@ impl Shard {
                     said
                 }
             };
-            if said.is_publish() && !self.has_time_for(id, run.awaited.bytes) {
+            if (said.is_publish() && !self.has_time_for(id, run.awaited.bytes))
+                || (said.is_subscribe() && !self.has_time_to_subscribe(id))
+            {
                 paused.heard.push_front(said);
                 break;
             }

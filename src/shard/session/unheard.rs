@@ -18,6 +18,15 @@ impl Shard {
         has_time
     }
 
+    /// Whether this turn takes more subscriptions, likewise.
+    pub(super) fn has_time_to_subscribe(&mut self, id: ConnId) -> bool {
+        let has_time = self.intake.has_time_to_subscribe();
+        if !has_time {
+            self.hear_later(id);
+        }
+        has_time
+    }
+
     /// Has a connection gone on with at the end of this turn, or the next.
     pub(in super::super) fn hear_later(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find_mut(id) else { return };
@@ -26,18 +35,18 @@ impl Shard {
         }
     }
 
-    /// Goes on with each connection that had to wait for others, once. Who published in this turn has the next one behind those who found no time in it.
+    /// Goes on with each connection that had to wait for others, once. Who published or subscribed in this turn has the next one behind those who found no time in it.
     pub(in super::super) fn hear_on(&mut self, now: Now) {
         let mut served = 0;
         for _ in 0..self.intake.begin_hearing() {
             let Some(conn) = self.intake.pop_unheard() else { return };
             if let Some(found) = self.conns.find_ref(conn) {
                 found.is_heard_later = false;
-                let heard_before = self.intake.heard_bytes();
+                let heard_before = self.intake.carried_out();
                 self.go_on(conn.id, now);
                 let waits_again =
                     self.conns.find_ref(conn).is_some_and(|found| found.is_heard_later);
-                served += usize::from(waits_again && self.intake.heard_bytes() > heard_before);
+                served += usize::from(waits_again && self.intake.carried_out() > heard_before);
             }
         }
         self.intake.end_hearing(served);
