@@ -44,7 +44,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-
 /// How long the subject is left alone before its idle memory is read.
 const SETTLE_NS: u64 = 400 * MILLI;
 

@@ -38,7 +38,6 @@ use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::UNITS_EVENT;
 use crate::wire::deflate::Deflater;
-use crate::wire::deflate::LEVEL_DEFAULT;
 
 /// What waits for the next flight.
 #[derive(Debug)]
@@ -246,7 +245,8 @@ impl Gathered {
         if class.stream.is_none()
             && let Some(lease) = classes.lease_stream()
         {
-            let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
+            let level = classes.at(id).deflate_level();
+            let deflater = Box::new(Deflater::new(level, window_bits));
             let stream = Stream {
                 _lease: lease,
                 deflater,
@@ -283,7 +283,8 @@ impl Gathered {
         let is_class_full = &mut self.is_class_full;
         open.runs.end(|kind, text| {
             let alone = voice::is_deflated_alone(class, text.len()).then_some(&codec.deflaters);
-            let frame = frames.add(|out| voice::frame_batch(voice, alone, (kind, text), sse_id, out));
+            let frame =
+                frames.add(|out| voice::frame_batch(voice, alone, (kind, text), sse_id, out));
             *is_class_full |= voice::push_frame(class, frame, frames, &codec.deflaters);
         });
     }

@@ -42,9 +42,8 @@ fn publish(world: &mut World, rows: &[String]) {
     let mut random = Random::new(7);
     for row in rows {
         let key = row.split('"').nth(3).unwrap();
-        let text = format!(
-            r#"{{"type":"publish","topic":"adsb/ch","key":"{key}","payload":{row}}}"#
-        );
+        let text =
+            format!(r#"{{"type":"publish","topic":"adsb/ch","key":"{key}","payload":{row}}}"#);
         world.say(publisher.wire, &frames::text(&text));
         world.settle();
         world.advance_us(random.below(3_000) as u64);

@@ -204,9 +204,11 @@ fn the_subprotocol_says_in_which_form_events_are_told() {
         };
         assert_eq!(heard(&mut client), agreed, "{offered} {more}");
         assert!(heard(&mut client).starts_with(r#"{"type":"live""#));
-        let publish = format!(r#"{{"type":"publish","topic":"t{number}","key":"k","payload":{{"n":1}}}}"#);
+        let publish =
+            format!(r#"{{"type":"publish","topic":"t{number}","key":"k","payload":{{"n":1}}}}"#);
         client.say(&publish);
-        let (told, expected) = (heard(&mut client), event.replace(r#""t""#, &format!(r#""t{number}""#)));
+        let (told, expected) =
+            (heard(&mut client), event.replace(r#""t""#, &format!(r#""t{number}""#)));
         assert!(names.matches(&expected, &told), "{offered} {more}: {told}");
     }
 }

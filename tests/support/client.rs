@@ -56,7 +56,13 @@ impl Client {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
         );
         world.say(wire, request.as_bytes());
-        Self { wire, reader: Reader::new(deflate), head: Some(Vec::new()), told: Vec::new(), agreed: Agreed::new() }
+        Self {
+            wire,
+            reader: Reader::new(deflate),
+            head: Some(Vec::new()),
+            told: Vec::new(),
+            agreed: Agreed::new(),
+        }
     }
 
     pub fn say(&self, world: &mut World, message: &Value) {

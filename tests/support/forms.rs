@@ -68,10 +68,8 @@ fn unfolded(event: &Value, agreed: &Agreed) -> Value {
 /// The events of a message in columns.
 fn rows(message: &Value) -> Vec<Value> {
     let count = usize::try_from(message["count"].as_u64().unwrap()).unwrap();
-    let bare: Vec<u64> = serde_json::from_value(
-        message.get("bare").cloned().unwrap_or_else(|| json!([])),
-    )
-    .unwrap();
+    let bare: Vec<u64> =
+        serde_json::from_value(message.get("bare").cloned().unwrap_or_else(|| json!([]))).unwrap();
     let (mut offset, mut time_us, mut filled) = (0_i64, 0_i64, 0);
     let mut rows = Vec::new();
     for at in 0..count {

@@ -201,7 +201,11 @@ mod tests {
             assert!(!colours.contains(&colour), "{} looks like another", subject.name());
             let name = colour.split(['(', ')', ',']).find(|word| word.starts_with("--"));
             let declared = format!("{}: #", name.expect("a colour is a variable"));
-            assert_eq!(svg::STYLE.matches(&declared).count(), 2, "{declared} in the light and in the dark");
+            assert_eq!(
+                svg::STYLE.matches(&declared).count(),
+                2,
+                "{declared} in the light and in the dark"
+            );
             colours.push(colour);
         }
     }

@@ -277,12 +277,7 @@ fn single_names<'a>(payload: &RowMembers<'a>) -> Vec<&'a [u8]> {
 }
 
 /// `,"payload":{"name":[…],…}`, in the order of the first payload.
-fn put_columns(
-    first: &Record<'_>,
-    shared: &[&[u8]],
-    filled: &[&Record<'_>],
-    out: &mut Vec<u8>,
-) {
+fn put_columns(first: &Record<'_>, shared: &[&[u8]], filled: &[&Record<'_>], out: &mut Vec<u8>) {
     // Of each payload its shared members, in the order of `shared`.
     let values: Vec<Vec<&[u8]>> = filled.iter().map(|of| shared_values(of, shared)).collect();
     put_name("payload", out);

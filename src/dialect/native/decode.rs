@@ -105,11 +105,7 @@ fn required(id: Option<SubId>) -> Result<SubId, Refusal> {
     id.ok_or_else(|| missing("id"))
 }
 
-fn subscribe(
-    members: &mut Members<'_>,
-    id: SubId,
-    is_compact: bool,
-) -> Result<Command, Refusal> {
+fn subscribe(members: &mut Members<'_>, id: SubId, is_compact: bool) -> Result<Command, Refusal> {
     let topics = topics(members.take("topics").ok_or_else(|| missing("topics"))?)?;
     let since = members.take("since").map_or(Ok(Since::Now), |raw| parse_since(raw.get()))?;
     let subscription = Subscription {
@@ -308,7 +304,10 @@ mod tests {
         assert_eq!(&*subscription.id, "\"m\"");
         let topics: Vec<_> = subscription.topics.iter().map(TopicPattern::as_str).collect();
         assert_eq!(topics, ["a", "b/*"]);
-        assert_eq!(subscription.batch, Some(Batch { events_max: 10, delay_ms: 50, form: BatchForm::Rows }));
+        assert_eq!(
+            subscription.batch,
+            Some(Batch { events_max: 10, delay_ms: 50, form: BatchForm::Rows })
+        );
         assert_eq!(subscription.slow, Slow::DropOldest);
         assert_eq!(since, Since::Last);
     }

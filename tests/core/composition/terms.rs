@@ -109,9 +109,8 @@ impl Terms {
         };
         member("filter", self.filter.as_ref().map(|filter| filter.said(as_text)));
         let form = if self.in_columns { "columns" } else { "rows" };
-        let batch = self
-            .batch
-            .map(|(n, ms)| json!({"max_events": n, "max_delay_ms": ms, "form": form}));
+        let batch =
+            self.batch.map(|(n, ms)| json!({"max_events": n, "max_delay_ms": ms, "form": form}));
         member("batch", batch);
         member("slow", Some(Value::from(self.slow)));
         let rate = self.rate.map(|rate| {
