@@ -36,7 +36,7 @@ pub(super) struct Intake {
     /// What WebSockets' decoders share.
     inbound: Inbound,
     /// Connections that have said more than could be carried out at once, and go on in the next turn.
-    unheard: VecDeque<ConnRef>,
+    unheard: VecDeque<(ConnRef, Lack)>,
     /// Bytes of drafts that were carried out in this turn.
     heard_bytes: usize,
     /// Subscriptions that were looked at in this turn.
@@ -60,6 +60,15 @@ struct Holder {
 
 /// Bytes, and which connection holds them.
 type BytesHeld = (usize, Reverse<u32>);
+
+/// What a turn had no more of for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Time for subscriptions: there is no need to look at the connection before there is some.
+    Subscriptions,
+    /// Something else, of which the connection itself knows.
+    Other,
+}
 
 impl Intake {
     pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
@@ -104,8 +113,8 @@ impl Intake {
     }
 
     /// Has a connection gone on with at the end of this turn, or the next; nobody stands in that line twice.
-    pub(super) fn hear_later(&mut self, conn: ConnRef) {
-        self.unheard.push_back(conn);
+    pub(super) fn hear_later(&mut self, conn: ConnRef, lack: Lack) {
+        self.unheard.push_back((conn, lack));
     }
 
     /// Whether somebody has said more than was carried out.
@@ -129,7 +138,7 @@ impl Intake {
         self.unheard.rotate_left(served.min(self.unheard.len()));
     }
 
-    pub(super) fn pop_unheard(&mut self) -> Option<ConnRef> {
+    pub(super) fn pop_unheard(&mut self) -> Option<(ConnRef, Lack)> {
         self.unheard.pop_front()
     }
 

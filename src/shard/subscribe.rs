@@ -233,7 +233,7 @@ impl Shard {
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
-    fn fit(&self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
+    fn fit(&mut self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
         let (held, most) = (self.classes.bytes(), self.settings.memory.subscriptions_bytes_max);
         let Some(voice) = self.conns.voice_of(id) else { return Ok(()) };
         // The least that it can come to, first: nearly always there is room, and no key has to be made.
@@ -241,6 +241,8 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
+        // What is refused takes its time, too.
+        self.intake.subscribed(subs.len());
         let (subs, is_alone) = (subs.to_vec(), subs.iter().any(|sub| sub.is_alone()));
         let key = ClassKey { voice, subs, alone: None, is_asleep: false, is_mixed: false };
         let added = if is_alone { weight } else { self.classes.bytes_added(&key) };
