@@ -8,6 +8,7 @@ use serde_json::json;
 use fanwire::limits::UNITS_SEND;
 use fanwire::shard::Settings;
 
+use super::form::Form;
 use super::life::Kind;
 use super::life::Life;
 use super::life::Stage;
@@ -55,27 +56,12 @@ pub(crate) struct Case {
     form: Form,
 }
 
-/// In which form events are told: drawn from the seed's own digits, so that whatever else is drawn is drawn in every form.
-#[derive(Clone, Copy)]
-struct Form {
-    is_compact: bool,
-    in_columns: bool,
-    /// The second of several subscriptions is told in the long form, whatever the others are.
-    is_mixed: bool,
-}
-
 impl Case {
     /// The same seed is another case for each `shift`, so many numbers into its row.
     pub(crate) fn new(seed: u64, shift: u64) -> Self {
         let mut random = Random::new(seed);
         let pairs = TRAITS.len() * TRAITS.len();
         let pair = seed as usize % pairs;
-        let round = (seed as usize / pairs + 2) % 8;
-        let form = Form {
-            is_compact: round % 2 == 1,
-            in_columns: round / 2 % 2 == 1,
-            is_mixed: round / 4 == 1,
-        };
         let mut traits = vec![TRAITS[pair / TRAITS.len()], TRAITS[pair % TRAITS.len()]];
         for one in TRAITS {
             if random.one_in(6) {
@@ -109,7 +95,7 @@ impl Case {
             lives: Vec::new(),
             updates: 0,
             resumes: 0,
-            form,
+            form: Form::of_round(seed as usize / pairs),
         }
     }
 
@@ -193,7 +179,7 @@ impl Case {
             }
             let mut message = json!({"type": "subscribe", "id": life.id, "topics": [life.pattern]});
             life.terms.say(&mut message, self.random.one_in(2), false);
-            if self.form.is_compact && !(self.form.is_mixed && index == 1) {
+            if self.form.is_compact(index) {
                 message["compact"] = true.into();
             }
             let kind = match life.live_us {
