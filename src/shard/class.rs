@@ -32,6 +32,8 @@ use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::SubscriptionIndex;
 use crate::wire::deflate::Deflater;
+use crate::wire::deflate::LEVEL_BATCHES;
+use crate::wire::deflate::LEVEL_DEFAULT;
 
 /// What one connection calls its subscriptions, in the order in which it made them.
 pub(super) type SubNames = Arc<[SubId]>;
@@ -224,6 +226,12 @@ impl Class {
         let takes = |sub: &Arc<Subscription>| sub.delivery.bytes_max;
         let most = self.key.subs.iter().map(takes).max().unwrap_or(0) as usize;
         most > 0 && bytes > most
+    }
+
+    /// The level of its deflate stream.
+    pub(super) fn deflate_level(&self) -> u32 {
+        let is_batched = self.key.subs.iter().all(|sub| sub.batch.is_some());
+        if is_batched { LEVEL_BATCHES } else { LEVEL_DEFAULT }
     }
 
     /// Whether some of its events are to be acknowledged.

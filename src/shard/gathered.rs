@@ -13,6 +13,7 @@ use super::class::Stream;
 use super::classes::Classes;
 use super::codec::Codec;
 use super::conns::ClassId;
+use super::encoded;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
@@ -37,7 +38,6 @@ use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::UNITS_EVENT;
 use crate::wire::deflate::Deflater;
-use crate::wire::deflate::LEVEL_DEFAULT;
 
 /// What waits for the next flight.
 #[derive(Debug)]
@@ -157,14 +157,14 @@ impl Gathered {
                 (Form::InBatch, Told::default()),
             );
             let class = classes.at(id);
-            let run = class.key.voice.dialect.speaker().run();
-            if class.open.as_ref().is_some_and(|open| !open.runs.takes(run, event, text)) {
+            let dialect = encoded::dialect_of(class, subs, Form::InBatch);
+            if class.open.as_ref().is_some_and(|open| !open.runs.takes(dialect, event, text)) {
                 self.close_batch(classes, id);
             }
             let class = classes.at(id);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             let open = class.open.get_or_insert_with(|| Box::new(self.batches.open()));
-            if voice::fill_batch(open, run, batch, (event, text), now) {
+            if voice::fill_batch(open, dialect, batch, (event, text), now) {
                 self.batches.put_forward(due_before_ms, open.due_ms, id);
             }
             open.push(self.batches.hold(event, subs));
@@ -247,7 +247,8 @@ impl Gathered {
         if class.stream.is_none()
             && let Some(lease) = classes.lease_stream()
         {
-            let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
+            let level = classes.at(id).deflate_level();
+            let deflater = Box::new(Deflater::new(level, window_bits));
             let stream = Stream {
                 _lease: lease,
                 deflater,
@@ -283,9 +284,10 @@ impl Gathered {
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         let (codec, frames) = (&self.codec, &mut self.frames);
         let is_class_full = &mut self.is_class_full;
-        open.runs.end(voice.dialect.speaker().run(), |text| {
+        open.runs.end(|kind, text| {
             let alone = voice::is_deflated_alone(class, text.len()).then_some(&codec.deflaters);
-            let frame = frames.add(|out| voice::frame_batch(voice, alone, text, sse_id, out));
+            let frame =
+                frames.add(|out| voice::frame_batch(voice, alone, (kind, text), sse_id, out));
             *is_class_full |= voice::push_frame(class, frame, frames, &codec.deflaters);
         });
     }
