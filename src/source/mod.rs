@@ -5,7 +5,22 @@
 //! whatever is full stops the fetching and nothing is dropped; a far end is told that something is stored only once it is.
 
 mod connector;
+mod figures;
+mod file;
+mod http;
+mod keeping;
 mod kind;
+mod lines;
+mod mapping;
+mod party;
+mod peat;
+mod position;
+mod pull;
+mod spec;
+mod sse;
+mod stdin;
+mod supervision;
+mod underway;
 
 pub use connector::Batch;
 pub use connector::Connected;
@@ -17,12 +32,27 @@ pub use connector::Message;
 pub use connector::MessageId;
 pub use connector::Resume;
 pub use connector::Unusable;
+pub use figures::Count;
+pub use figures::Figures;
 pub use kind::Kind;
 pub use kind::Setting;
 pub use kind::Takes;
 pub use kind::Unfit;
 pub use kind::Value;
 pub use kind::Values;
+pub use mapping::MapFault;
+pub use mapping::Mapped;
+pub use mapping::Mapping;
+pub use mapping::MappingError;
+pub use mapping::MappingText;
+pub use mapping::PayloadText;
+pub use party::SourceParty;
+pub use position::Position;
+pub use position::Recognised;
+pub use position::number_of;
+pub use spec::Past;
+pub use spec::Seat;
+pub use spec::Spec;
 
 /// All kinds of sources, in the order in which they are listed.
-pub static KINDS: &[&Kind] = &[];
+pub static KINDS: &[&Kind] = &[&stdin::KIND, &file::KIND, &http::KIND, &peat::KIND];
