@@ -22,6 +22,8 @@ mod hooks;
 mod mqtt;
 #[path = "limits/past.rs"]
 mod past;
+#[path = "limits/sources.rs"]
+mod sources;
 #[path = "limits/tables.rs"]
 mod tables;
 #[path = "limits/tls.rs"]
@@ -36,6 +38,7 @@ pub use filters::*;
 pub use hooks::*;
 pub use mqtt::*;
 pub use past::*;
+pub use sources::*;
 pub use tables::*;
 pub use tls::*;
 
