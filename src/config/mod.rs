@@ -27,6 +27,7 @@ mod parse;
 mod places;
 mod row_tables;
 mod rows;
+mod sources;
 mod tables;
 mod takes;
 
@@ -57,6 +58,7 @@ pub use rows::CacheChoice;
 pub use rows::CacheConfig;
 pub use rows::TableConfig;
 pub use rows::TablesConfig;
+pub use sources::SourceConfig;
 
 use crate::limits::STORE_SYNC_MS;
 
@@ -282,6 +284,8 @@ pub struct Config {
     pub history: HistoryConfig,
     pub tables: TablesConfig,
     pub hooks: HooksConfig,
+    /// Where events come from besides publishers.
+    pub sources: Vec<SourceConfig>,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
@@ -411,6 +415,7 @@ impl Config {
             history: HistoryConfig::default(),
             tables: TablesConfig::default(),
             hooks: HooksConfig::default(),
+            sources: Vec::new(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),

@@ -13,6 +13,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
 use crate::event::Projection;
+use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
 
@@ -37,8 +38,11 @@ pub struct Subscription {
     pub trace: bool,
     /// What the subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
-    /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
+    /// The dialect in which it is told events, where that is not its connection's; of the same protocol. Subscriptions that share a message and differ in it are
+    /// told in their connection's.
     pub told_in: Option<DialectId>,
+    /// Topics that events are told of by their places in this list, as the subscriber was told when the subscription began; what confines it takes none away.
+    pub numbered: Arc<[TopicName]>,
     /// What the subscriber's tokens force on the subscription, besides what `filter` says of them.
     pub forced: Forced,
     /// What all share who share the subscription: of those one is told each event. Then `topics` is empty, so that no matcher finds the subscription.
@@ -95,6 +99,7 @@ impl Subscription {
             + self.patterns().map(topic).sum::<usize>()
             + self.filter.as_ref().map_or(0, Filter::weight_bytes)
             + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
+            + size_of_val(&*self.numbered)
     }
 }
 
@@ -131,6 +136,7 @@ impl Change {
             delivery: running.delivery,
             told_in: running.told_in,
             share: running.share.clone(),
+            numbered: Arc::clone(&running.numbered),
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
@@ -174,11 +180,12 @@ impl Subscription {
             trace,
             delivery,
             told_in,
+            numbered,
             forced,
             share,
         } = self;
         (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
-        (trace, delivery, forced, told_in, share).hash(hasher);
+        (trace, delivery, forced, told_in, numbered, share).hash(hasher);
     }
 
     /// Whether the subscription is not for an event because of who published that.
@@ -216,4 +223,15 @@ pub struct Batch {
     pub events_max: u16,
     /// None of them waits longer than this, in milliseconds.
     pub delay_ms: u32,
+    pub form: BatchForm,
+}
+
+/// How the events of a message stand in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BatchForm {
+    /// One behind the other.
+    #[default]
+    Rows,
+    /// Member by member, in a dialect that has a word for that.
+    Columns,
 }
