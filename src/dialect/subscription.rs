@@ -135,8 +135,8 @@ impl Change {
             trace: self.trace.unwrap_or(running.trace),
             delivery: running.delivery,
             told_in: running.told_in,
-            share: running.share.clone(),
             numbered: Arc::clone(&running.numbered),
+            share: running.share.clone(),
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
