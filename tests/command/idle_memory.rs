@@ -9,12 +9,22 @@ use std::io::BufReader;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 use fanwire::limits::PROCESS_BYTES;
 use fanwire::limits::SHARD_BYTES;
 
 /// Bytes that are resident of the command's own file in a release build: code and constants. A build with checks has more, which does not count.
 const FILE_BYTES: u64 = 5 << 20;
+
+/// Bytes that are resident of a release build with one shard to which nobody is connected.
+const RESIDENT_BYTES_MAX: u64 = 7_000_000;
+/// Bytes of code that only the start has needed, at least, in any build.
+const START_BYTES_MIN: u64 = 2_000_000;
+/// How long the command may take from the last line of its start until it has given them back.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that is ended whatever becomes of the test.
 struct Server(Child);
@@ -47,8 +57,8 @@ fn resident_of_file(process: u32) -> u64 {
     kib * 1024
 }
 
-/// The most bytes that were resident until a server with so many shards listened, but for what checks add to its file.
-fn resident_bytes(shards: u64) -> u64 {
+/// A server with so many shards, started as a user starts one, which listens.
+fn started(shards: u64) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanwire"));
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.args(["--shards", &shards.to_string()]).stderr(Stdio::piped());
@@ -56,9 +66,20 @@ fn resident_bytes(shards: u64) -> u64 {
     let log = BufReader::new(server.0.stderr.take().unwrap());
     let is_ready = log.lines().map_while(Result::ok).any(|line| line.contains("at worst"));
     assert!(is_ready, "the server starts");
+    server
+}
+
+/// What the kernel says of a process: a line of its status, in bytes.
+fn status_of(server: &Server, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let resident = line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// The most bytes that were resident until a server with so many shards listened, but for what checks add to its file.
+fn resident_bytes(shards: u64) -> u64 {
+    let server = started(shards);
+    let resident = status_of(&server, "VmHWM:");
     let file = resident_of_file(server.0.id());
     if cfg!(debug_assertions) { resident - file.saturating_sub(FILE_BYTES) } else { resident }
 }
@@ -73,4 +94,20 @@ fn a_process_at_rest_takes_what_the_sum_says() {
             "{shards} shards: {resident} bytes, {counted} counted"
         );
     }
+}
+
+/// A build with checks has several times as much code, so that of it only the difference is looked at.
+#[test]
+fn what_only_the_start_has_needed_is_given_back() {
+    let server = started(1);
+    let begun = Instant::now();
+    while status_of(&server, "VmRSS:") + START_BYTES_MIN > status_of(&server, "VmHWM:") {
+        assert!(begun.elapsed() < PATIENCE, "nothing is given back");
+        thread::yield_now();
+    }
+    let resident = status_of(&server, "VmRSS:");
+    assert!(cfg!(debug_assertions) || resident <= RESIDENT_BYTES_MAX, "{resident} bytes");
+    let smaps = fs::read_to_string(format!("/proc/{}/smaps", server.0.id())).unwrap();
+    let huge = smaps.lines().filter_map(|line| line.strip_prefix("AnonHugePages:"));
+    assert!(huge.map(str::trim).all(|bytes| bytes == "0 kB"), "{smaps}");
 }
