@@ -42,6 +42,8 @@ pub mod backend;
 
 pub mod webhook;
 
+pub mod source;
+
 pub mod config;
 
 pub mod server;

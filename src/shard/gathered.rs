@@ -178,14 +178,17 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
+        let mut is_told = false;
         for subs in voice::messages(Audience::in_step(class), subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
             if class.is_too_large(self.frames.bytes(frame).len()) {
                 continue;
             }
+            is_told = true;
             self.is_class_full |=
                 voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
         }
+        class.waiting.events += usize::from(is_told);
     }
 
     /// Ends those batches that are due next, while all of them hold more than they may and there is room for their frames: a batch that is ended early is
@@ -222,8 +225,7 @@ impl Gathered {
             (subs, Told::default()),
             sse_id,
         );
-        let messages = voice::messages_count(class, subs);
-        class.push_pieces(pieces, messages, &self.frames);
+        class.push_pieces(pieces, &self.frames);
         self.is_class_full = true;
     }
 
@@ -276,6 +278,7 @@ impl Gathered {
         let voice = class.key.voice;
         self.begin_frames(classes, id);
         let class = classes.at(id);
+        class.waiting.events += open.told.len();
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
         let mark = open.told.last().and_then(|event| voice::mark_of(voice, event));
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
@@ -328,7 +331,7 @@ impl Gathered {
         self.dirty.drain(..)
     }
 
-    /// Adds to what a member of a class is owed what waits for its class; says how many messages that is. The member is about to be told apart from
+    /// Adds to what a member of a class is owed what waits for its class; says of how many events that tells. The member is about to be told apart from
     /// its class, and has seen every message of the epoch `synced` of the class's stream.
     pub(super) fn owe(
         &self,
@@ -338,14 +341,17 @@ impl Gathered {
         outboxes: &Rc<Budget>,
     ) -> usize {
         class.end_frames(&self.frames);
-        let late = class.late_frames(id);
+        let missed = class.missed(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
-            late == 0
+            missed.frames == 0
                 && !class.waiting.deflated.is_empty()
                 && (stream.restarted || stream.epoch == synced)
         });
-        let frames =
-            if is_synced { &class.waiting.deflated[..] } else { &class.waiting.plain[late..] };
+        let frames = if is_synced {
+            &class.waiting.deflated[..]
+        } else {
+            &class.waiting.plain[missed.frames..]
+        };
         let mut bytes = Vec::new();
         self.frames.gather(frames, &mut bytes);
         if !bytes.is_empty() {
@@ -353,6 +359,6 @@ impl Gathered {
         }
         let large = class.waiting.large.as_deref();
         owed.push_rest(large.map_or(&[], |large| &large.pieces), 0);
-        class.waiting.plain.len() - late + large.map_or(0, |large| large.messages)
+        class.waiting.events - missed.events
     }
 }

@@ -211,14 +211,6 @@ pub(super) fn messages(to: Audience<'_>, subs: u64) -> impl Iterator<Item = u64>
     (together != 0 || subs == 0).then_some(together).into_iter().chain(each)
 }
 
-/// How many messages an event for these subscriptions is told in.
-pub(super) fn messages_count(class: &Class, subs: u64) -> usize {
-    match batch_of(class, subs) {
-        Some(_) => 1,
-        None => messages(Audience::in_step(class), subs).count(),
-    }
-}
-
 /// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.
 pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
     let mut strictest: Option<Batch> = None;

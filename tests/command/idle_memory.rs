@@ -36,15 +36,17 @@ impl Drop for Server {
     }
 }
 
-/// Bytes that are resident of the command's own file, of those that a process has mapped.
-fn resident_of_file(process: u32) -> u64 {
+/// Bytes that are resident of a process, and those of them that are of the command's own file, at one moment.
+fn resident_of(process: u32) -> (u64, u64) {
     let maps = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
     let mut is_of_file = false;
-    let mut kib = 0;
+    let (mut all, mut of_file) = (0, 0);
     for line in maps.lines() {
         match line.split_once(':') {
-            Some(("Rss", of_mapping)) if is_of_file => {
-                kib += of_mapping.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap();
+            Some(("Rss", of_mapping)) => {
+                let kib = of_mapping.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap();
+                all += kib * 1024;
+                of_file += if is_of_file { kib * 1024 } else { 0 };
             }
             // The line of a mapping itself: its range, rights, offset, device, node and file.
             _ if line.split_ascii_whitespace().next().is_some_and(|word| word.contains('-')) => {
@@ -53,8 +55,8 @@ fn resident_of_file(process: u32) -> u64 {
             _ => {}
         }
     }
-    assert!(kib > 0, "its code is resident");
-    kib * 1024
+    assert!(of_file > 0, "its code is resident");
+    (all, of_file)
 }
 
 /// A server with so many shards, started as a user starts one, which listens.
@@ -76,11 +78,10 @@ fn status_of(server: &Server, name: &str) -> u64 {
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// The most bytes that were resident until a server with so many shards listened, but for what checks add to its file.
+/// Bytes that are resident of a server with so many shards, but for what checks add to its file.
 fn resident_bytes(shards: u64) -> u64 {
     let server = started(shards);
-    let resident = status_of(&server, "VmHWM:");
-    let file = resident_of_file(server.0.id());
+    let (resident, file) = resident_of(server.0.id());
     if cfg!(debug_assertions) { resident - file.saturating_sub(FILE_BYTES) } else { resident }
 }
 

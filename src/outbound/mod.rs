@@ -1,11 +1,15 @@
-//! Requests that the server makes itself: which addresses it asks, and whom it believes to be there.
+//! Requests that the server makes itself: which addresses it asks, whom it believes to be there, and how long it waits before it asks again.
 //!
 //! Invariants: an address is the operator's, encrypted unless it is this machine's, and holds no password; no redirect is followed and no proxy is asked. Never asks anything by itself.
+
+mod backoff;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::config::ConfigBuilder;
@@ -14,6 +18,9 @@ use ureq::tls::Certificate;
 use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
+
+pub use backoff::Backoff;
+pub use backoff::chance;
 
 /// Why an address is not one that is asked, or asking cannot begin.
 #[derive(Debug)]
@@ -95,11 +102,11 @@ pub fn requests(is_encrypted: bool) -> ConfigBuilder<AgentScope> {
         .user_agent(concat!("fanwire/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Believes those servers for whom these authorities vouch (PEM), or those of the machine.
-///
-/// # Errors
-/// If there are none.
-pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsConfig, AddressError> {
+/// The certificates of those who vouch for a server: these (PEM), or those of the machine.
+fn vouching(
+    authorities: Option<&[u8]>,
+    wording: Wording,
+) -> Result<Vec<CertificateDer<'static>>, AddressError> {
     let authorities: Vec<CertificateDer<'static>> = match authorities {
         Some(pem) => CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect(),
         None => rustls_native_certs::load_native_certs().certs,
@@ -107,12 +114,41 @@ pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsCon
     if authorities.is_empty() {
         return Err(AddressError::NoAuthorities { whose: wording.whose });
     }
+    Ok(authorities)
+}
+
+/// Believes those servers for whom these authorities vouch (PEM), or those of the machine.
+///
+/// # Errors
+/// If there are none.
+pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsConfig, AddressError> {
+    let authorities = vouching(authorities, wording)?;
     let roots: Vec<Certificate<'static>> =
         authorities.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .build())
+}
+
+/// As `encryption`, for connections that are more than one request.
+///
+/// # Errors
+/// If there are none.
+pub fn encrypted_connections(
+    authorities: Option<&[u8]>,
+    wording: Wording,
+) -> Result<Arc<ClientConfig>, AddressError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(vouching(authorities, wording)?);
+    let none = || AddressError::NoAuthorities { whose: wording.whose };
+    if roots.is_empty() {
+        return Err(none());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().map_err(|_| none())?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 #[cfg(test)]
