@@ -69,7 +69,9 @@ Anonymous:         0 kB
 
     #[test]
     fn only_code_that_nobody_wrote_to_is_given_back() {
-        assert_eq!(unwritten_code(SMAPS), [0x55_e000..0x56_0000]);
+        let given_back = unwritten_code(SMAPS);
+        assert_eq!(given_back.first(), Some(&(0x55_e000..0x56_0000)));
+        assert_eq!(given_back.len(), 1);
     }
 
     #[test]
