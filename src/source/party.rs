@@ -138,8 +138,8 @@ impl SourceParty {
     /// Takes settings that were read anew.
     fn renew(&mut self) {
         while let Ok(spec) = self.renewed.try_recv() {
-            self.spec.connector.close(Duration::from_millis(SOURCE_STORED_MS_MAX));
             self.figures.note_up(false);
+            self.spec.connector.close(Duration::from_millis(SOURCE_STORED_MS_MAX));
             let source = &*self.spec.name;
             match spec {
                 Some(spec) => {
