@@ -78,8 +78,10 @@ impl Connector for Script {
     }
 
     fn stored(&mut self, _: Duration) -> Result<(), Fault> {
+        // What is sent when this is noted is for the next one.
+        let said = self.stored.try_recv().unwrap_or(Ok(()));
         self.note(Asked::Stored);
-        self.stored.try_recv().unwrap_or(Ok(())).map_err(fault)
+        said.map_err(fault)
     }
 
     fn lag(&self) -> Option<u64> {
