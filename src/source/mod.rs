@@ -4,8 +4,14 @@
 //! a thread of its own ([decisions/0068](../../docs/decisions/0068-a-source-is-a-party.md)). Invariants: one batch of a source is underway at a time, and the next is fetched only when it is stored, so
 //! whatever is full stops the fetching and nothing is dropped; a far end is told that something is stored only once it is.
 
+mod broker;
 mod connector;
 mod kind;
+mod mqtt;
+mod nats;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod redis;
 
 pub use connector::Batch;
 pub use connector::Connected;
@@ -25,4 +31,4 @@ pub use kind::Value;
 pub use kind::Values;
 
 /// All kinds of sources, in the order in which they are listed.
-pub static KINDS: &[&Kind] = &[];
+pub static KINDS: &[&Kind] = &[&nats::NATS, &nats::JETSTREAM, &redis::REDIS, &redis::REDIS_STREAM, &mqtt::MQTT, #[cfg(feature = "postgres")] &postgres::POSTGRES];

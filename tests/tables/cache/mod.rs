@@ -1,6 +1,7 @@
 //! The cache in front of tables: in memory, on Redis and on memcached alike, whatever becomes of the servers.
 
 mod conformance;
+#[path = "../../support/daemon.rs"]
 mod daemon;
 mod losses;
 

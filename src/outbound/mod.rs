@@ -2,8 +2,10 @@
 //!
 //! Invariants: an address is the operator's, encrypted unless it is this machine's, and holds no password; no redirect is followed and no proxy is asked. Never asks anything by itself.
 
+mod broker;
+mod line;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -14,6 +16,14 @@ use ureq::tls::Certificate;
 use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
+
+pub use broker::BrokerAddress;
+pub use broker::BrokerAddressError;
+pub use broker::Scheme;
+pub use line::Line;
+pub use line::Place;
+pub use line::encryption_by;
+pub use line::is_here;
 
 /// Why an address is not one that is asked, or asking cannot begin.
 #[derive(Debug)]
@@ -73,8 +83,7 @@ pub fn check_address(url: &str, wording: Wording) -> Result<bool, AddressError> 
         return Err(AddressError::Credentials);
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let own =
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let own = is_here(host);
     match address.scheme_str() {
         Some("https") => Ok(true),
         Some("http") if own => Ok(false),
