@@ -55,6 +55,8 @@ enum Command {
     History(cli::HistoryArgs),
     /// Compare the tables that a configuration declares with those of its database.
     Tables(cli::TablesArgs),
+    /// Connect to a source of a configuration, and show what its messages would become.
+    Source(cli::SourceArgs),
     /// Write what a shell completes of this command line.
     Completions(cli::CompletionsArgs),
     /// Write pages of the manual of this command line.
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => cli::doctor(&arguments),
         Command::History(arguments) => cli::history(&arguments),
         Command::Tables(arguments) => cli::tables(&arguments),
+        Command::Source(arguments) => cli::source(&arguments),
         Command::Completions(arguments) => cli::completions(CommandLine::command(), &arguments),
         Command::Man(arguments) => cli::man(CommandLine::command(), &arguments),
     }

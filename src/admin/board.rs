@@ -27,6 +27,7 @@ use crate::shard::Pulse;
 use crate::shard::Response;
 use crate::shard::Stats;
 use crate::shard::Tally;
+use crate::source::Figures as SourceFigures;
 use crate::tables::CacheFigures;
 use crate::webhook::Figures as HookFigures;
 
@@ -126,6 +127,8 @@ pub struct Board {
     tables: OnceLock<Arc<TableFigures>>,
     /// What whoever answers hooks counts, if any are asked.
     hooks: OnceLock<Arc<HookFigures>>,
+    /// What each source counts, if there are any.
+    sources: OnceLock<Arc<[Arc<SourceFigures>]>>,
     /// Where orders of operators are handed in, if somebody takes them.
     orders: OnceLock<OrderBook>,
     certificates: CertificateBoard,
@@ -144,6 +147,7 @@ impl Board {
             is_store_full: AtomicBool::new(false),
             tables: OnceLock::new(),
             hooks: OnceLock::new(),
+            sources: OnceLock::new(),
             orders: OnceLock::new(),
             certificates: CertificateBoard::default(),
         }
@@ -175,7 +179,7 @@ impl Board {
         self.is_ready.store(is_ready, Ordering::SeqCst);
     }
 
-    /// Whether connections are taken, and events of all topics, and tables can be read.
+    /// Whether connections are taken, and events of all topics, tables can be read, and every source that is required is connected.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.unready().is_none()
@@ -188,6 +192,9 @@ impl Board {
             (false, _) => Some("not_started"),
             _ if self.is_store_full.load(Ordering::SeqCst) => Some("store_full"),
             (true, false) => Some("tables_lost"),
+            (true, true) if self.sources().iter().any(|source| source.is_missed()) => {
+                Some("source_lost")
+            }
             (true, true) => None,
         }
     }
@@ -214,6 +221,18 @@ impl Board {
     /// What whoever answers hooks counts, if any are asked.
     pub(super) fn hooks(&self) -> Option<&HookFigures> {
         self.hooks.get().map(|figures| &**figures)
+    }
+
+    /// Each source counts so from now on.
+    pub fn note_sources(&self, figures: Arc<[Arc<SourceFigures>]>) {
+        if self.sources.set(figures).is_err() {
+            tracing::error!("a server has its sources once");
+        }
+    }
+
+    /// What each source counts.
+    pub(super) fn sources(&self) -> &[Arc<SourceFigures>] {
+        self.sources.get().map_or(&[], |figures| figures)
     }
 
     /// Takes note of what the store has counted. Whoever finds its disk full is sent elsewhere.

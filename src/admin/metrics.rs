@@ -11,6 +11,7 @@ use super::hook_figures::put_hooks;
 use super::log;
 use super::page::Page;
 use super::page::seconds;
+use super::source_figures::put_sources;
 use super::store_figures::STORE_FIGURES;
 use crate::acme::AcmeFigures;
 use crate::dialect::RefusalCode;
@@ -55,6 +56,7 @@ fn render(board: &Board) -> String {
     }
     put_certificates(&mut page, board.certificates());
     put_hooks(&mut page, board);
+    put_sources(&mut page, board);
     put_process(&mut page, board, noted.len() as u64);
     page.done()
 }

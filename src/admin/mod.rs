@@ -15,6 +15,7 @@ mod metrics;
 mod orders;
 mod page;
 mod party_figures;
+mod source_figures;
 mod store_figures;
 
 pub use board::Board;

@@ -3,8 +3,6 @@
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
 #[cfg(feature = "postgres")]
-mod backoff;
-
 mod cache;
 
 mod choice;

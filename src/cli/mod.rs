@@ -14,6 +14,7 @@ mod http;
 mod limits;
 mod publish;
 mod serve;
+mod source;
 mod subscribe;
 mod supervisor;
 mod tables;
@@ -40,6 +41,7 @@ pub use history::HistoryArgs;
 pub use publish::PublishArgs;
 pub use serve::ServeArgs;
 pub use serve::serve;
+pub use source::SourceArgs;
 pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
@@ -116,6 +118,12 @@ pub fn admin(arguments: AdminArgs) -> ExitCode {
 #[must_use]
 pub fn doctor(arguments: &DoctorArgs) -> ExitCode {
     doctor::run(arguments)
+}
+
+/// `fanwire source`.
+#[must_use]
+pub fn source(arguments: &SourceArgs) -> ExitCode {
+    source::run(arguments)
 }
 
 /// `fanwire tables`.

@@ -68,8 +68,9 @@ const RELOADED: [&str; 24] = [
 ];
 
 /// The beginnings of names of keys that it takes.
-const RELOADED_BEGIN: [&str; 8] = [
+const RELOADED_BEGIN: [&str; 9] = [
     "auth.",
+    "source[",
     "tls.acme",
     "roles.",
     "event_types.",
@@ -136,12 +137,14 @@ impl Config {
     #[must_use]
     pub fn explain(&self, key: &str) -> Option<Explained> {
         if let Some(table) = TABLES.iter().find(|table| table.name == key) {
+            let is_taken = |end: &&str| When::of(&format!("{key}{end}")) == When::Reload;
+            let is_reloaded = [".", "["].iter().any(is_taken);
             return Some(Explained {
                 key: key.into(),
                 values: "tables with names of your own".into(),
                 default: "(nothing)".into(),
                 doc: table.doc.into(),
-                when: When::of(&format!("{key}.")),
+                when: if is_reloaded { When::Reload } else { When::Restart },
             });
         }
         let protocols = self.protocols();

@@ -57,6 +57,8 @@ pub fn page() -> String {
     for table in TABLES {
         page.push_str(&format!("\n{}\n\n```toml\n{}```\n", table.doc, table.example));
     }
+    page.push_str("\n## Kinds of sources\n");
+    page.push_str(&super::sources::kinds_page());
     page
 }
 
@@ -102,7 +104,7 @@ mod tests {
     fn pages() -> Vec<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut pages = vec![root.join("README.md")];
-        for folder in ["docs", "docs/dialects"] {
+        for folder in ["docs", "docs/dialects", "docs/sources"] {
             let files = fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path());
             pages
                 .extend(files.filter(|file| file.extension().is_some_and(|ending| ending == "md")));

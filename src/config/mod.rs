@@ -26,6 +26,7 @@ mod parse;
 mod places;
 mod row_tables;
 mod rows;
+mod sources;
 mod tables;
 mod takes;
 
@@ -55,6 +56,7 @@ pub use rows::CacheChoice;
 pub use rows::CacheConfig;
 pub use rows::TableConfig;
 pub use rows::TablesConfig;
+pub use sources::SourceConfig;
 
 use crate::limits::STORE_SYNC_MS;
 
@@ -280,6 +282,8 @@ pub struct Config {
     pub history: HistoryConfig,
     pub tables: TablesConfig,
     pub hooks: HooksConfig,
+    /// Where events come from besides publishers.
+    pub sources: Vec<SourceConfig>,
     /// All protocols that are spoken, and what is set of each.
     pub dialects: Vec<DialectConfig>,
     pub own: OwnConfig,
@@ -409,6 +413,7 @@ impl Config {
             history: HistoryConfig::default(),
             tables: TablesConfig::default(),
             hooks: HooksConfig::default(),
+            sources: Vec::new(),
             dialects: protocols.iter().map(DialectConfig::blank).collect(),
             own: OwnConfig::default(),
             memory: MemoryConfig::default(),

@@ -20,6 +20,7 @@ use super::error::Problem;
 use super::file::File;
 use super::keys_auth::ALGORITHMS;
 use super::row_tables;
+use super::sources;
 use super::takes::strings;
 use super::takes::type_name;
 use crate::limits::STORE_SYNC_MS_MAX;
@@ -64,6 +65,7 @@ pub(super) const TABLES: &[Table] = &[
         example: row_tables::EXAMPLE,
         doc: row_tables::DOC,
     },
+    Table { name: "source", read: sources::read, example: sources::EXAMPLE, doc: sources::DOC },
     Table {
         name: "roles",
         read: roles,
@@ -99,7 +101,10 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn all(prefix: &str, table: &'a DeTable<'a>) -> impl Iterator<Item = (&'a str, Self)> {
+    pub(super) fn all(
+        prefix: &str,
+        table: &'a DeTable<'a>,
+    ) -> impl Iterator<Item = (&'a str, Self)> {
         table.iter().map(move |(name, value)| {
             let key = format!("{prefix}.{}", name.get_ref());
             (name.get_ref().as_ref(), Self { key, at: name.span().start, value })
@@ -110,11 +115,11 @@ impl<'a> Member<'a> {
         self.unusable(file, Problem::WrongType { wanted, found: type_name(self.value.get_ref()) })
     }
 
-    fn unusable(&self, file: &File<'_>, problem: Problem) -> ConfigError {
+    pub(super) fn unusable(&self, file: &File<'_>, problem: Problem) -> ConfigError {
         file.error(&self.key, self.value.span().start, problem)
     }
 
-    fn unknown(&self, file: &File<'_>) -> ConfigError {
+    pub(super) fn unknown(&self, file: &File<'_>) -> ConfigError {
         file.error(&self.key, self.at, Problem::UnknownKey { meant: None })
     }
 
@@ -152,7 +157,17 @@ impl<'a> Member<'a> {
             .map_err(|(at, problem)| file.error(&self.key, at, problem))
     }
 
-    fn note(&self, config: &mut Config, file: &File<'_>) {
+    /// The members of a table within this one, each a string; `None`: it is no table.
+    pub(super) fn members(
+        &self,
+        file: &File<'_>,
+    ) -> Result<Option<Vec<(String, String)>>, ConfigError> {
+        let DeValue::Table(table) = self.value.get_ref() else { return Ok(None) };
+        let read = |(name, member): (&str, Self)| Ok((name.to_owned(), member.text(file)?));
+        Self::all(&self.key, table).map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    pub(super) fn note(&self, config: &mut Config, file: &File<'_>) {
         let value = self.value.get_ref();
         config.places.note(&self.key, file.origin(self.value.span().start), &written(value));
     }
@@ -174,14 +189,14 @@ fn table<'a>(
 }
 
 /// One of a list of tables.
-struct One<'a> {
-    key: String,
-    at: usize,
-    table: &'a DeTable<'a>,
+pub(super) struct One<'a> {
+    pub(super) key: String,
+    pub(super) at: usize,
+    pub(super) table: &'a DeTable<'a>,
 }
 
 /// The tables of a list.
-fn tables<'a>(
+pub(super) fn tables<'a>(
     name: &'static str,
     wanted: &'static str,
     at: usize,

@@ -19,8 +19,19 @@ pub struct Meta {
     pub expiry_s: Option<u32>,
     /// Which request of the publisher's it belongs to.
     pub trace: Option<TraceContext>,
+    /// Of which message of which source the event was made; `None`: it was published, or is of a topic that is not kept on disk.
+    pub origin: Option<Box<Origin>>,
     /// Further properties, as the dialect writes them.
     pub properties: Box<[u8]>,
+}
+
+/// Of which message of a source an event was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The source's number, which follows from its name.
+    pub source: u64,
+    /// What its far end calls the message, and which part of that it is.
+    pub id: Box<[u8]>,
 }
 
 impl Meta {
@@ -39,7 +50,9 @@ impl Meta {
     /// Bytes that it keeps alive.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        size_of::<Self>() + self.properties.len() + COUNTS_BYTES
+        let of_origin = |origin: &Origin| size_of::<Origin>() + origin.id.len();
+        let origin_bytes = self.origin.as_deref().map_or(0, of_origin);
+        size_of::<Self>() + self.properties.len() + origin_bytes + COUNTS_BYTES
     }
 
     /// Seconds that are left of an event's time, ordered at one moment and told at another, both in microseconds since 1970; `None`: it has no end.

@@ -52,6 +52,7 @@ pub use interest::FieldPath;
 pub use interest::Interest;
 pub use interest::Sought;
 pub use meta::Meta;
+pub use meta::Origin;
 pub use naming::Naming;
 pub use number::Number;
 pub use projection::Projection;

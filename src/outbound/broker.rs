@@ -11,11 +11,18 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 
+use super::Wording;
+use super::encryption_by;
 use super::line::Line;
 use super::line::Place;
-use super::line::encryption_by;
 use super::line::is_here;
 use crate::limits::BROKER_HOSTS_MAX;
+
+const WORDING: Wording = Wording {
+    like: "nats://broker.example.org",
+    what: "events are fetched",
+    whose: "the broker's",
+};
 
 /// How a kind of broker is written and where it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +141,7 @@ impl BrokerAddress {
         if self.is_open {
             return Ok(None);
         }
-        match encryption_by(self.authority.as_deref()) {
+        match encryption_by(self.authority.as_deref(), WORDING) {
             Ok(tls) => Ok(Some(tls)),
             Err(error) if self.is_encrypted || self.authority.is_some() => Err(error),
             Err(_) => Ok(None),

@@ -12,7 +12,6 @@ use std::net::TcpStream;
 use std::net::ToSocketAddrs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +19,8 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use rustls::ClientConfig;
 use rustls::ClientConnection;
-use rustls::RootCertStore;
 use rustls::StreamOwned;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
 
 /// How long a read waits before whoever reads looks whether it still wants to.
 const LOOK: Duration = Duration::from_millis(20);
@@ -247,29 +243,4 @@ fn is_wait(error: &io::Error) -> bool {
     use io::ErrorKind::TimedOut;
     use io::ErrorKind::WouldBlock;
     matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
-}
-
-/// How a server's certificate is checked: by the authorities of a file, or those of the machine.
-///
-/// # Errors
-/// If there is none, or it cannot be read.
-pub fn encryption_by(root: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
-    let mut store = RootCertStore::empty();
-    let certificates = match root {
-        Some(path) => of_file(path)?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let (added, _) = store.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err(io::Error::other("there is no certificate of an authority to check it with"));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
-    Ok(Arc::new(builder.with_root_certificates(store).with_no_client_auth()))
-}
-
-fn of_file(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }

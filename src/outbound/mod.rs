@@ -1,13 +1,18 @@
-//! Requests that the server makes itself: which addresses it asks, and whom it believes to be there.
+//! Requests that the server makes itself: which addresses it asks, whom it believes to be there, and how long it waits before it asks again.
 //!
 //! Invariants: an address is the operator's, encrypted unless it is this machine's, and holds no password; no redirect is followed and no proxy is asked. Never asks anything by itself.
 
+mod backoff;
 mod broker;
 mod line;
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::config::ConfigBuilder;
@@ -17,12 +22,13 @@ use ureq::tls::RootCerts;
 use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
 
+pub use backoff::Backoff;
+pub use backoff::chance;
 pub use broker::BrokerAddress;
 pub use broker::BrokerAddressError;
 pub use broker::Scheme;
 pub use line::Line;
 pub use line::Place;
-pub use line::encryption_by;
 pub use line::is_here;
 
 /// Why an address is not one that is asked, or asking cannot begin.
@@ -104,11 +110,11 @@ pub fn requests(is_encrypted: bool) -> ConfigBuilder<AgentScope> {
         .user_agent(concat!("fanwire/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Believes those servers for whom these authorities vouch (PEM), or those of the machine.
-///
-/// # Errors
-/// If there are none.
-pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsConfig, AddressError> {
+/// The certificates of those who vouch for a server: these (PEM), or those of the machine.
+fn vouching(
+    authorities: Option<&[u8]>,
+    wording: Wording,
+) -> Result<Vec<CertificateDer<'static>>, AddressError> {
     let authorities: Vec<CertificateDer<'static>> = match authorities {
         Some(pem) => CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect(),
         None => rustls_native_certs::load_native_certs().certs,
@@ -116,12 +122,52 @@ pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsCon
     if authorities.is_empty() {
         return Err(AddressError::NoAuthorities { whose: wording.whose });
     }
+    Ok(authorities)
+}
+
+/// Believes those servers for whom these authorities vouch (PEM), or those of the machine.
+///
+/// # Errors
+/// If there are none.
+pub fn encryption(authorities: Option<&[u8]>, wording: Wording) -> Result<TlsConfig, AddressError> {
+    let authorities = vouching(authorities, wording)?;
     let roots: Vec<Certificate<'static>> =
         authorities.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .build())
+}
+
+/// As `encryption`, for connections that are more than one request.
+///
+/// # Errors
+/// If there are none.
+pub fn encrypted_connections(
+    authorities: Option<&[u8]>,
+    wording: Wording,
+) -> Result<Arc<ClientConfig>, AddressError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(vouching(authorities, wording)?);
+    let none = || AddressError::NoAuthorities { whose: wording.whose };
+    if roots.is_empty() {
+        return Err(none());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().map_err(|_| none())?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// As `encrypted_connections`, by the authorities of a file, or those of the machine.
+///
+/// # Errors
+/// If there are none, or the file cannot be read.
+pub fn encryption_by(root: Option<&Path>, wording: Wording) -> io::Result<Arc<ClientConfig>> {
+    let unread = |path: &Path, error| io::Error::other(format!("{}: {error}", path.display()));
+    let read = |path: &Path| std::fs::read(path).map_err(|error| unread(path, error));
+    let authorities = root.map(read).transpose()?;
+    encrypted_connections(authorities.as_deref(), wording).map_err(io::Error::other)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::limits::FDS_OUTBOUND;
 use crate::limits::FDS_RESERVED;
 use crate::limits::FDS_RESERVED_SHARD;
+use crate::limits::FDS_SOURCE;
 use crate::limits::FDS_SQLITE;
 use crate::limits::FDS_STORE;
 use crate::limits::FDS_STORE_CLASS;
@@ -20,7 +21,8 @@ pub(super) fn reserved(config: &Config, shard_count: u64) -> u64 {
     // Two places that are one stop the start in their own words.
     let listeners = places::places(config).map_or(1, |places| places.len() as u64);
     let of_shards = (FDS_RESERVED_SHARD + listeners + handshakes).saturating_mul(shard_count);
-    FDS_RESERVED + of_shards + of_tables(config) + of_hooks(config) + of_store(config)
+    let of_sources = config.sources.len() as u64 * FDS_SOURCE;
+    FDS_RESERVED + of_shards + of_tables(config) + of_hooks(config) + of_store(config) + of_sources
 }
 
 /// Files and sockets of whoever has the tables.

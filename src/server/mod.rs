@@ -21,11 +21,13 @@ mod memory;
 mod parties;
 mod places;
 mod plan;
+mod positions;
 mod relisten;
 mod reload;
 mod rounds;
 mod shard_thread;
 mod signals;
+mod sourcing;
 mod storing;
 mod successor;
 mod tabling;
@@ -99,6 +101,7 @@ use inherited::Share;
 use keys::Keeping;
 use parties::BeginHooking;
 use parties::BeginHooks;
+use parties::BeginSources;
 use parties::BeginStore;
 use parties::BeginTables;
 use parties::Begun;
@@ -107,6 +110,7 @@ use places::Place;
 use plan::Plan;
 use shard_thread::Go;
 use shard_thread::Job;
+use sourcing::Sourcing;
 use storing::Past;
 use storing::Storing;
 use tabling::Declared;
@@ -138,6 +142,8 @@ pub struct Running {
     tabling: Option<Tabling>,
     /// Answers hooks, if any are asked.
     hooking: Option<Hooking>,
+    /// Has events come from far ends, if any are declared.
+    sourcing: Option<Sourcing>,
     /// Where each shard is asked for copies of its listeners, and told which it has.
     wires: Vec<Wire>,
 }
@@ -164,7 +170,8 @@ impl Running {
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
     pub fn stop(&self) {
         self.board.set_ready(false);
-        for doorbell in &self.doorbells {
+        let sources = self.sourcing.iter().flat_map(Sourcing::doorbells);
+        for doorbell in sources.chain(&self.doorbells) {
             doorbell.ring_to_stop();
         }
     }
@@ -183,6 +190,7 @@ impl Running {
             keeping.let_go();
         }
         // Shards may have had something to keep until they ended.
+        drop(self.sourcing);
         drop(self.hooking);
         drop(self.tabling);
         drop(self.storing);
@@ -288,7 +296,14 @@ impl Server {
             Ok(BeginHooks { terms, begin })
         });
         let hooks = hooks.transpose()?;
-        let parties = Parties { store, tables: Some((schema, tables)), keeper: None, hooks };
+        let begin: Box<BeginSources<'_, _>> = Box::new(|seats, homes, about| {
+            let of = |name: &str| past.get().and_then(|past| past.sources.get(name)).cloned();
+            Sourcing::start(config, seats, homes, |name| of(name).unwrap_or_default(), about)
+        });
+        sourcing::specs(config)?;
+        let sources = (!config.sources.is_empty()).then_some((config.sources.len(), begin));
+        let parties =
+            Parties { store, tables: Some((schema, tables)), keeper: None, hooks, sources };
         start(config, world, keys::keep, parties, &inherited)
     }
 }
@@ -337,7 +352,7 @@ where
     }
     // Their sockets and files are opened only now, so that no shard's own table holds on to them.
     let links = others.map(Party::new);
-    let Begun { keeping, storing, tabling, hooking } =
+    let Begun { keeping, storing, tabling, hooking, sourcing } =
         parties.begin(&plan, links, (&board, clock), keep)?;
     // Held until every shard listens beside it, so that a port that was found free stays ours.
     let mut reserved = Vec::with_capacity(places.len());
@@ -359,7 +374,7 @@ where
     let ordering = Ordering::start(config, watching.as_ref(), (&board, clock))?;
     board.set_ready(true);
     inherited.borrow_mut().release_former();
-    tell(&plan, &places);
+    plan.tell(&places);
     let Starting { threads, renew, wires, .. } = starting;
     let config = config.clone();
     Ok(Running {
@@ -373,28 +388,11 @@ where
         storing,
         tabling,
         hooking,
+        sourcing,
         config,
         renew,
         wires,
     })
-}
-
-/// Says where it listens, and what it takes at worst.
-fn tell(plan: &Plan, places: &[Place]) {
-    let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
-    let own: Vec<(&str, SocketAddr)> = own.collect();
-    tracing::info!(
-        address = %places[0].address,
-        own = ?own,
-        shards = plan.shard_count,
-        driver = %plan.driver,
-        pinned = !plan.cpus.is_empty(),
-        fd_tables = if plan.has_own_tables { "own" } else { "shared" },
-        connections_max = plan.settings.connections_max * usize::from(plan.shard_count),
-        "listening"
-    );
-    tracing::info!("memory at worst: {}", plan.worst_case);
-    plan.worst_case.tell_lines();
 }
 
 /// What each shard needs to speak TLS, and where it is told of new certificates; nothing of either if there are none.

@@ -11,6 +11,7 @@ use super::hooking::Hooking;
 use super::keys;
 use super::keys::Keeping;
 use super::plan::Plan;
+use super::sourcing::Sourcing;
 use super::storing::StorePlace;
 use super::storing::Storing;
 use super::tabling::Tabling;
@@ -33,7 +34,17 @@ pub(super) struct Parties<'a, M> {
     /// Begun only if there are tables.
     pub(super) tables: Option<(Schema, Box<BeginTables<'a, M>>)>,
     pub(super) hooks: Option<BeginHooks<'a, M>>,
+    /// How many sources there are, and how they are begun; `None`: there are none.
+    pub(super) sources: Option<(usize, Box<BeginSources<'a, M>>)>,
 }
+
+/// How sources are begun: at their places, of which the first has this id, where topics are at home, and who keeps positions.
+pub(super) type BeginSources<'a, M> = dyn FnOnce(
+        (Vec<Party<M>>, PartyId),
+        (&Homes, Option<PartyId>),
+        (&Arc<Board>, Clock),
+    ) -> Result<Sourcing, StartError>
+    + 'a;
 
 /// How whoever answers hooks is begun, and what conversations are told of it.
 pub(super) struct BeginHooks<'a, M> {
@@ -64,6 +75,7 @@ pub(super) struct Begun {
     pub(super) storing: Option<Storing>,
     pub(super) tabling: Option<Tabling>,
     pub(super) hooking: Option<Hooking>,
+    pub(super) sourcing: Option<Sourcing>,
 }
 
 impl<M: crate::shard::Message> Parties<'_, M> {
@@ -94,7 +106,15 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         if let (Some(party), Some(hooks)) = (party, &self.hooks) {
             plan.settings.hooks = Hooks { terms: hooks.terms, party: Some(party) };
         }
+        // Last, since nobody asks them anything.
+        for _ in 0..self.source_count() {
+            seat(true);
+        }
         count
+    }
+
+    fn source_count(&self) -> usize {
+        self.sources.as_ref().map_or(0, |(count, _)| *count)
     }
 
     /// Begins them, each at its place in the mesh.
@@ -106,6 +126,15 @@ impl<M: crate::shard::Message> Parties<'_, M> {
         keep: impl FnOnce(keys::Job<M>, Sender<()>) + Send + 'static,
     ) -> Result<Begun, StartError> {
         let shard_count = plan.shard_count;
+        let settings = &plan.settings;
+        let others = [
+            settings.access.keys.is_some(),
+            settings.durable.is_some(),
+            settings.tables.party.is_some(),
+            settings.hooks.party.is_some(),
+        ];
+        let others = others.into_iter().map(u16::from).sum::<u16>();
+        let first_of_sources = shard_count + others;
         let mut place = |is_there: bool| if is_there { places.next() } else { None };
         let access = &plan.settings.access;
         let keeping = match (place(access.keys.is_some()), self.keeper, access.verifier.clone()) {
@@ -146,6 +175,18 @@ impl<M: crate::shard::Message> Parties<'_, M> {
             }
             _ => None,
         };
-        Ok(Begun { keeping, storing, tabling, hooking })
+        let sourcing = match self.sources {
+            Some((count, begin)) => {
+                let parties = places.take(count).collect();
+                let first = PartyId(first_of_sources);
+                let durable = settings.durable.as_ref();
+                let store = durable.filter(|durable| !durable.topics.is_empty());
+                let homes = settings.homes(shard_count);
+                let store = store.map(|durable| durable.store);
+                Some(begin((parties, first), (&homes, store), (board, clock))?)
+            }
+            None => None,
+        };
+        Ok(Begun { keeping, storing, tabling, hooking, sourcing })
     }
 }

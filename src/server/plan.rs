@@ -2,6 +2,7 @@
 //!
 //! Invariant: a plan can be carried out as far as can be known beforehand; what cannot is refused here, with the key to change.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustix::thread::CpuSet;
@@ -18,6 +19,7 @@ use super::memory;
 use super::memory::Part;
 use super::memory::Sizes;
 use super::memory::WorstCase;
+use super::places::Place;
 use super::tabling;
 use super::written::seconds;
 use crate::config::Config;
@@ -77,6 +79,24 @@ impl Plan {
             worst_case,
             tls_records_bytes_max,
         })
+    }
+
+    /// Says where it listens, and what it takes at worst.
+    pub(super) fn tell(&self, places: &[Place]) {
+        let own = places[1..].iter().map(|place| (&*place.written.key, place.address));
+        let own: Vec<(&str, SocketAddr)> = own.collect();
+        tracing::info!(
+            address = %places[0].address,
+            own = ?own,
+            shards = self.shard_count,
+            driver = %self.driver,
+            pinned = !self.cpus.is_empty(),
+            fd_tables = if self.has_own_tables { "own" } else { "shared" },
+            connections_max = self.settings.connections_max * usize::from(self.shard_count),
+            "listening"
+        );
+        tracing::info!("memory at worst: {}", self.worst_case);
+        self.worst_case.tell_lines();
     }
 }
 

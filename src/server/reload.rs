@@ -14,15 +14,19 @@ use super::keys;
 use super::places;
 use super::plan::Plan;
 use super::relisten::Opened;
+use super::sourcing;
+use super::sourcing::Sourcing;
 use super::tls::Certificates;
 use super::tls::Ordering;
 use super::tls::ordered;
 use crate::clock::Clock;
 use crate::config::Change;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::config::When;
 use crate::dialect::hook::HookSet;
 use crate::limits::RELOAD_MS_MAX;
+use crate::source::Spec;
 
 /// What came of reading a configuration anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,14 @@ pub struct Reloaded {
 }
 
 impl Server {
+    /// One of the sources that are declared, to be tried out without a server; `None`: there is none of that name.
+    ///
+    /// # Errors
+    /// What is wrong with what is said of it.
+    pub fn source(config: &Config, name: &str) -> Result<Option<Spec>, ConfigError> {
+        sourcing::spec_named(config, name)
+    }
+
     /// Whether a server could start with this, as far as can be known without listening. Writes nothing.
     ///
     /// # Errors
@@ -49,6 +61,7 @@ fn checked(config: &Config) -> Result<(Plan, Option<Certificates>), StartError> 
     keys::keeper(config)?;
     hooking::over_http(config, Clock::start())?;
     hooking::terms(config, HookSet::default())?;
+    sourcing::specs(config)?;
     let certificates = Certificates::new(config)?;
     if let Some(certificates) = &certificates {
         certificates.check()?;
@@ -67,11 +80,14 @@ impl Running {
         // With or without TLS, or what comes before a connection, is how cores began.
         let is_other_tls = config.tls.is_on() != self.config.tls.is_on();
         let is_other = config.has_handshakes() != self.config.has_handshakes();
+        let added = self.added_sources(config);
         let stays = |change: &Change| {
             let key = &*change.key;
             let is_listener =
                 key == "listen" || key == "proxy_listeners" || key.ends_with(".listen");
-            is_other_tls && key.starts_with("tls.") || (is_other_tls || is_other) && is_listener
+            is_other_tls && key.starts_with("tls.")
+                || (is_other_tls || is_other) && is_listener
+                || added.iter().any(|source| key.starts_with(source))
         };
         let (taken, at_restart): (Vec<Change>, Vec<Change>) = self
             .config
@@ -101,9 +117,20 @@ impl Running {
             self.places = places;
         }
         self.order(config)?;
+        if let Some(sourcing) = &mut self.sourcing {
+            sourcing.renew(config)?;
+        }
         // What waits for a restart is still to be named the next time.
         self.config.take(config, &taken);
         Ok(Reloaded { taken, at_restart })
+    }
+
+    /// The keys of sources that begin with the next start, since they have no thread.
+    fn added_sources(&self, config: &Config) -> Vec<String> {
+        let runs =
+            |said| self.sourcing.as_ref().is_some_and(|sourcing: &Sourcing| sourcing.has(said));
+        let added = config.sources.iter().enumerate().filter(|(_, said)| !runs(said));
+        added.map(|(index, _)| format!("source[{index}]")).collect()
     }
 
     /// Has certificates ordered as a configuration says, or none; what has failed is tried again.

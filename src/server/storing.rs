@@ -17,6 +17,8 @@ use std::time::Duration;
 use super::error::StartError;
 use super::memory::Part;
 use super::memory::Sizes;
+use super::positions;
+use super::positions::Pasts;
 use super::written;
 use super::written::unusable;
 use crate::admin::Board;
@@ -65,6 +67,8 @@ pub(super) struct Past {
     pub(super) restored: Vec<Restored>,
     /// The epoch of the offsets of durable topics.
     pub(super) epoch: String,
+    /// Of each source.
+    pub(super) sources: Pasts,
 }
 
 /// A store that is open, and has no thread yet.
@@ -139,7 +143,7 @@ fn open(
         now_s,
     };
     let opened = Keeper::open(Files::at(folder), setup);
-    let (keeper, opened) = opened.map_err(|error| match error {
+    let (mut keeper, mut opened) = opened.map_err(|error| match error {
         // A folder that is not ours to touch is the operator's affair; a disk that fails is the machine's.
         FolderError::Disk(_) => StartError::Store(unusable(&error)),
         _ => StartError::Config(unusable(&error)),
@@ -154,8 +158,11 @@ fn open(
         return Err(written::unusable(config, "memory.tables_bytes_max", reason).into());
     }
     let epoch = format!("{:x}", keeper.epoch());
+    let about = (topics, now_s.saturating_mul(1_000_000));
+    let sources = positions::pasts(config, &mut keeper, &mut opened.restored, about)
+        .map_err(|error| StartError::Store(unusable(&error)))?;
     let restored = tell(folder, opened);
-    Ok(OpenStore { keeper, lock, past: Past { restored, epoch } })
+    Ok(OpenStore { keeper, lock, past: Past { restored, epoch, sources } })
 }
 
 /// Whether shards have to remember it one by one.

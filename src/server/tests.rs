@@ -30,7 +30,7 @@ fn config(driver: DriverChoice) -> Config {
 
 /// No party but the shards.
 fn none<M>() -> Parties<'static, M> {
-    Parties { keeper: None, store: None, tables: None, hooks: None }
+    Parties { keeper: None, store: None, tables: None, hooks: None, sources: None }
 }
 
 fn echo(config: &Config) -> Running {

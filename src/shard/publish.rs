@@ -107,7 +107,11 @@ impl Shard {
 
     /// Orders drafts of another shard's publisher.
     pub(super) fn publish_here(&mut self, run: PublishRun, now: Now) {
-        let PublishRun { publisher, home, drafts } = run;
+        let PublishRun { publisher, home, mut drafts } = run;
+        if publisher.shard.0 >= self.shards.count() {
+            // A party that is no shard does not know what filters read.
+            self.intake.ingest.find_fields(&mut drafts);
+        }
         if let Some(results) = self.place_run(home, drafts, Some(publisher), now) {
             let answer = PublishedRun { publisher: publisher.conn, home, results };
             self.outgoing.to(publisher.shard).push(Mesh::Published(Box::new(answer)));

@@ -7,7 +7,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use bytes::BytesMut;
 use rustls::ClientConfig;
 
@@ -151,7 +150,9 @@ impl Pipe {
     pub(super) fn fill(&mut self, until: &Deadline) -> Result<bool, Fault> {
         let since_us = self.clock.mono_us();
         loop {
-            if let Some(count) = self.line.receive(&mut self.buffer).map_err(|error| lost(&error))? {
+            if let Some(count) =
+                self.line.receive(&mut self.buffer).map_err(|error| lost(&error))?
+            {
                 self.silent_us = 0;
                 self.inbox.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
                 return Ok(true);
@@ -205,9 +206,4 @@ impl Name {
         }
         Arc::clone(&self.0)
     }
-}
-
-/// A text that is said, as bytes.
-pub(super) fn text(bytes: &Bytes) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }

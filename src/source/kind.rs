@@ -22,6 +22,14 @@ pub struct Kind {
     pub open: fn(&Values) -> Result<Box<dyn Connector>, Unfit>,
 }
 
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
@@ -42,11 +50,22 @@ pub struct Setting {
 pub enum Takes {
     /// A string that has to be there.
     Required,
-    Text { default: &'static str },
+    Text {
+        default: &'static str,
+    },
     /// One of some words; the first by itself.
-    Word { of: &'static [&'static str] },
-    Switch { default: bool },
-    Number { min: u64, max: u64, default: u64, unit: &'static str },
+    Word {
+        of: &'static [&'static str],
+    },
+    Switch {
+        default: bool,
+    },
+    Number {
+        min: u64,
+        max: u64,
+        default: u64,
+        unit: &'static str,
+    },
     /// Strings; none by themselves.
     List,
 }

@@ -6,12 +6,27 @@
 
 mod broker;
 mod connector;
+mod figures;
+mod file;
+mod http;
+mod keeping;
 mod kind;
+mod lines;
+mod mapping;
 mod mqtt;
 mod nats;
+mod party;
+mod peat;
+mod position;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod pull;
 mod redis;
+mod spec;
+mod sse;
+mod stdin;
+mod supervision;
+mod underway;
 
 pub use connector::Batch;
 pub use connector::Connected;
@@ -23,12 +38,39 @@ pub use connector::Message;
 pub use connector::MessageId;
 pub use connector::Resume;
 pub use connector::Unusable;
+pub use figures::Count;
+pub use figures::Figures;
 pub use kind::Kind;
 pub use kind::Setting;
 pub use kind::Takes;
 pub use kind::Unfit;
 pub use kind::Value;
 pub use kind::Values;
+pub use mapping::MapFault;
+pub use mapping::Mapped;
+pub use mapping::Mapping;
+pub use mapping::MappingError;
+pub use mapping::MappingText;
+pub use mapping::PayloadText;
+pub use party::SourceParty;
+pub use position::Position;
+pub use position::Recognised;
+pub use position::number_of;
+pub use spec::Past;
+pub use spec::Seat;
+pub use spec::Spec;
 
 /// All kinds of sources, in the order in which they are listed.
-pub static KINDS: &[&Kind] = &[&nats::NATS, &nats::JETSTREAM, &redis::REDIS, &redis::REDIS_STREAM, &mqtt::MQTT, #[cfg(feature = "postgres")] &postgres::POSTGRES];
+pub static KINDS: &[&Kind] = &[
+    &stdin::KIND,
+    &file::KIND,
+    &http::KIND,
+    &peat::KIND,
+    &nats::NATS,
+    &nats::JETSTREAM,
+    &redis::REDIS,
+    &redis::REDIS_STREAM,
+    &mqtt::MQTT,
+    #[cfg(feature = "postgres")]
+    &postgres::POSTGRES,
+];

@@ -23,7 +23,7 @@ const ONE_PURPOSE: [(&[&str], &str); 10] = [
         "names of clients, and what lies under them in a folder",
     ),
     (
-        &["config::changes", "config::row_tables", "config::tables"],
+        &["config::changes", "config::row_tables", "config::sources", "config::tables"],
         "tables, and how two of them differ",
     ),
     (&["auth::grant", "auth::principal"], "what is granted, and to whom"),
@@ -178,7 +178,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "keys_tables",
                 "keys_tls",
             ],
-            &["changes", "known", "row_tables", "tables"],
+            &["changes", "known", "row_tables", "sources", "tables"],
         ],
     ),
     (
@@ -196,7 +196,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "orders",
                 "store_figures",
             ],
-            &["hook_figures"],
+            &["hook_figures", "source_figures"],
         ],
     ),
 ];

@@ -34,12 +34,15 @@ const FLOORS: [&[&str]; 7] = [
     &["position", "tables"],
     &["dialect", "matcher", "batch", "wire", "auth", "history"],
     &["shard"],
-    &["conn", "outbound", "admin", "store", "backend", "webhook", "acme", "ingest", "client"],
+    &[
+        "conn", "outbound", "admin", "store", "backend", "webhook", "acme", "source", "ingest",
+        "client",
+    ],
     &["config", "server", "cli"],
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 15] = [
+const STEPS: [(&str, &str, &str); 19] = [
     (
         "dialect",
         "batch",
@@ -60,6 +63,10 @@ const STEPS: [(&str, &str, &str); 15] = [
     ("acme", "outbound", "an authority is asked so, too"),
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("admin", "webhook", "and those of whoever answers hooks"),
+    ("backend", "outbound", "a database that is lost is looked for again in growing steps"),
+    ("source", "conn", "each source is a party of the mesh, and hears by its lanes"),
+    ("source", "outbound", "far ends are asked so, and looked for again in growing steps"),
+    ("admin", "source", "the page of figures has those of each source"),
     ("cli", "server", "`fanwire serve` starts one"),
     ("cli", "config", "`fanwire serve` reads it"),
     ("server", "config", "what was checked is wired"),
@@ -67,9 +74,9 @@ const STEPS: [(&str, &str, &str); 15] = [
 
 /// Modules that import less than their floor allows.
 const STRICTER: [(&str, &[&str]); 3] = [
-    // Every key's bounds are numbers from there, what may be set of a dialect is declared in its folder, and nothing that is configured may
-    // reach back.
-    ("config", &["limits", "dialect"]),
+    // Every key's bounds are numbers from there, what may be set of a dialect or a kind of source is declared where that is, and nothing that is
+    // configured may reach back.
+    ("config", &["limits", "dialect", "source"]),
     // A client knows of the server what anybody can know; what a moment is like is the same for both.
     ("client", &["event"]),
     // Bytes without a socket: whoever reads them adds the meaning.

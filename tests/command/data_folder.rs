@@ -20,10 +20,10 @@ use rustix::process::kill_process;
 use fanwire::server::DISK_FAILED_CODE;
 
 /// A folder that goes when the test does.
-struct Place(PathBuf);
+pub(super) struct Place(pub(super) PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("fanwire-{name}-{}", std::process::id()));
         // Left of a run that was killed.
         drop(fs::remove_dir_all(&path));
@@ -38,10 +38,10 @@ impl Drop for Place {
 }
 
 /// A server that keeps `fleet/**`; killed if a test fails.
-struct Server {
-    child: Child,
+pub(super) struct Server {
+    pub(super) child: Child,
     log: BufReader<ChildStderr>,
-    address: String,
+    pub(super) address: String,
     /// What it said until it listened, or ended.
     said: String,
 }
@@ -64,7 +64,7 @@ impl Server {
         Self::start_as(command, shards)
     }
 
-    fn start_as(mut command: Command, shards: &str) -> Self {
+    pub(super) fn start_as(mut command: Command, shards: &str) -> Self {
         command.args(["--listen", "127.0.0.1:0", "--shards", shards]).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -83,7 +83,7 @@ impl Server {
     }
 
     /// The status and the body of an answer; nothing, if the server is gone.
-    fn publish(&self, topic: &str, payload: &str) -> Option<(u16, String)> {
+    pub(super) fn publish(&self, topic: &str, payload: &str) -> Option<(u16, String)> {
         self.post(&format!("/v1/publish/{topic}"), "", payload)
     }
 
@@ -107,13 +107,13 @@ impl Server {
     }
 
     /// Its exit code, and what it said at the end.
-    fn end(&mut self) -> (Option<i32>, String) {
+    pub(super) fn end(&mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
     }
 
-    fn stop(&mut self) -> (Option<i32>, String) {
+    pub(super) fn stop(&mut self) -> (Option<i32>, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.end()
     }

@@ -14,6 +14,7 @@ mod pages;
 #[path = "../support/secure.rs"]
 mod secure;
 mod serve;
+mod sources;
 mod start_errors;
 mod supervised;
 mod words;

@@ -21,6 +21,7 @@ use bytes::Bytes;
 
 use fanwire::event::Meta;
 use fanwire::event::Op;
+use fanwire::event::Origin;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::event::TraceContext;
@@ -73,6 +74,10 @@ fn random_meta(random: &mut Random) -> Option<Arc<Meta>> {
             is_retained: random.one_in(2),
             expiry_s: random.one_in(2).then(|| random.next() as u32),
             trace: random.one_in(2).then(|| random_trace(random)),
+            origin: random.one_in(2).then(|| {
+                let id = (0..random.below(50)).map(|_| random.next() as u8).collect();
+                Box::new(Origin { source: random.next(), id })
+            }),
             properties: (0..random.below(40)).map(|_| random.next() as u8).collect(),
         })
     })
@@ -131,6 +136,7 @@ fn what_is_written_comes_back_byte_for_byte() {
         is_retained: true,
         expiry_s: Some(60),
         trace: None,
+        origin: None,
         properties: (*b"\x03\x00\x04text").into(),
     }));
     let first =

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) enum Kind {
     Redis,
     Memcached,
-    /// With JetStream, which writes everything to its folder before it says so.
+    /// With JetStream.
     Nats,
     /// Which forgets everything when it ends.
     Mosquitto,
@@ -77,7 +77,9 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
         Kind::Memcached => "memcached".into(),
         Kind::Nats => std::env::var_os("FANWIRE_NATS_SERVER").unwrap_or("nats-server".into()),
         // Where not everybody's path leads.
-        Kind::Mosquitto if Path::new("/usr/sbin/mosquitto").exists() => "/usr/sbin/mosquitto".into(),
+        Kind::Mosquitto if Path::new("/usr/sbin/mosquitto").exists() => {
+            "/usr/sbin/mosquitto".into()
+        }
         Kind::Mosquitto => "mosquitto".into(),
     });
     match kind {
@@ -92,7 +94,7 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
             let store = folder.join("store");
             let said = format!(
                 "listen: \"{address}\"\nmax_payload: 40MB\nmax_pending: 100MB\n\
-                 jetstream {{ store_dir: {:?}, sync_interval: always }}\n\
+                 jetstream {{ store_dir: {:?} }}\n\
                  accounts {{ A {{ jetstream: enabled, users: [ {{ user: ada, password: s3cret }}, \
                  {{ nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 }} ] }} }}\n",
                 store.display().to_string()

@@ -80,7 +80,11 @@ impl Follower {
     ///
     /// # Errors
     /// If nobody answers, or does not let us in.
-    pub fn open(address: &Address, clock: Clock, statement_ms_max: u64) -> Result<Self, FollowError> {
+    pub fn open(
+        address: &Address,
+        clock: Clock,
+        statement_ms_max: u64,
+    ) -> Result<Self, FollowError> {
         let tls = stream::encryption(&address.proof);
         let tls = tls.map_err(|error| FollowError::Denied(error.to_string()))?;
         let query_us_max = statement_ms_max.saturating_mul(1000);

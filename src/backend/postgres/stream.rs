@@ -14,7 +14,14 @@ use super::address::Proof;
 use super::wire::Outgoing;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
 use crate::outbound::Line;
+use crate::outbound::Wording;
 use crate::outbound::encryption_by;
+
+const WORDING: Wording = Wording {
+    like: "postgres://ada@db.example.org/house",
+    what: "tables are read",
+    whose: "the database's (sslrootcert)",
+};
 
 /// Connects, and encrypts if the address says so.
 ///
@@ -41,8 +48,5 @@ pub(super) fn open(address: &Address, tls: Option<&Arc<ClientConfig>>) -> io::Re
 /// If an authority cannot be read.
 pub(super) fn encryption(proof: &Proof) -> io::Result<Option<Arc<ClientConfig>>> {
     let Proof::Certificate(root) = proof else { return Ok(None) };
-    encryption_by(root.as_deref()).map(Some).map_err(|error| match error.raw_os_error() {
-        None => io::Error::other(format!("{error} (sslrootcert)")),
-        Some(_) => error,
-    })
+    encryption_by(root.as_deref(), WORDING).map(Some)
 }

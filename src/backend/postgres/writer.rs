@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use flume::Receiver;
 use flume::RecvTimeoutError;
 use flume::Sender;
@@ -22,13 +21,16 @@ use super::rows::plain;
 use super::writing::Results;
 use super::writing::Undone;
 use super::writing::write_all;
-use crate::backend::backoff::Backoff;
 use crate::backend::group::Waiting;
 use crate::backend::link::Link;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
 use crate::limits::POSTGRES_HEARTBEAT_MS;
 use crate::limits::POSTGRES_PULSE_MS_MAX;
+use crate::limits::TABLES_BACKOFF_MS_MAX;
+use crate::limits::TABLES_BACKOFF_MS_MIN;
+use crate::outbound::Backoff;
+use crate::outbound::chance;
 use crate::tables::ErrorCode;
 use crate::tables::Schema;
 use crate::tables::TableError;
@@ -109,12 +111,12 @@ impl Writer {
     }
 
     fn run(mut self, mut connected: Option<(Connection, Stored)>) -> End {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(TABLES_BACKOFF_MS_MIN, TABLES_BACKOFF_MS_MAX);
         loop {
             let found = connected.take().map_or_else(|| self.connect(), Ok);
             let failure = match found.and_then(|connected| self.clear_up(connected)) {
                 Ok((mut connection, stored)) => {
-                    backoff = Backoff::new();
+                    backoff = Backoff::new(TABLES_BACKOFF_MS_MIN, TABLES_BACKOFF_MS_MAX);
                     self.set_up(true);
                     match self.serve(&mut connection, &stored) {
                         Ok(End) => return End,
@@ -303,14 +305,4 @@ impl Writer {
             self.doorbell.ring();
         }
     }
-}
-
-/// A number by chance.
-fn chance() -> u64 {
-    let mut bytes = [0; 8];
-    // Without it servers come back together, which is worse and not wrong.
-    if rand::fill(&mut bytes).is_err() {
-        tracing::debug!("the system gives no random bytes");
-    }
-    u64::from_ne_bytes(bytes)
 }

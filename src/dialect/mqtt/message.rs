@@ -133,6 +133,7 @@ impl<'a> Message<'a> {
             is_retained: self.is_retained,
             expiry_s: self.properties.number(PropertyId::MessageExpiry),
             trace: self.trace(),
+            origin: None,
             properties: properties.into(),
         }
     }

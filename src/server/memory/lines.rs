@@ -30,6 +30,7 @@ use crate::limits::READ_BYTES;
 use crate::limits::REPLAY_SPARE_BYTES;
 use crate::limits::SESSIONS_BYTES_DEFAULT;
 use crate::limits::SHARD_BYTES;
+use crate::limits::SOURCE_BYTES;
 use crate::limits::SQLITE_CACHE_BYTES;
 use crate::limits::STORE_BYTES;
 use crate::limits::STORE_SHARE;
@@ -74,6 +75,7 @@ pub(in crate::server) enum Part {
     Sessions,
     Rows,
     Hooks,
+    Sources,
 }
 
 /// What a line says, whatever the machine.
@@ -190,8 +192,13 @@ fn hooks_bytes(config: &Config) -> u64 {
     HOOK_CALLS_BYTES_MAX as u64 + config.hooks.concurrency * HOOK_ANSWER_BYTES_MAX as u64
 }
 
+/// Bytes of what sources have fetched, and what becomes of it.
+const fn sources_bytes(config: &Config) -> u64 {
+    config.sources.len() as u64 * SOURCE_BYTES
+}
+
 /// Every line, in the order of the parts.
-pub(in crate::server) const LINES: [Line; 26] = [
+pub(in crate::server) const LINES: [Line; 27] = [
     Line {
         part: Part::Process,
         name: "the process: its code, its own threads, key sets",
@@ -417,6 +424,13 @@ pub(in crate::server) const LINES: [Line; 26] = [
         bound: Bound::Set(hooks_bytes),
         key: "hooks.concurrency",
         at_limit: "a call has failed, which is no yes",
+    },
+    Line {
+        part: Part::Sources,
+        name: "sources: what they have fetched, and what becomes of it",
+        bound: Bound::Set(sources_bytes),
+        key: "source",
+        at_limit: "nothing more is fetched",
     },
 ];
 

@@ -57,7 +57,12 @@ pub(super) static MQTT: Kind = Kind {
         },
         Setting {
             name: "session_s",
-            takes: Takes::Number { min: 0, max: u32::MAX as u64, default: SESSION_S_DEFAULT, unit: "s" },
+            takes: Takes::Number {
+                min: 0,
+                max: u32::MAX as u64,
+                default: SESSION_S_DEFAULT,
+                unit: "s",
+            },
             doc: "How long the broker is to keep the session while we are away; 0: there is none. In 3.1.1 anything else means for ever.",
         },
         Setting {

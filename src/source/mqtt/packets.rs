@@ -29,13 +29,7 @@ pub(super) enum Came {
     /// A whole packet, header and all.
     Packet(Bytes),
     /// A message that is too large to be taken: its topic, its QoS and its identifier; so many bytes of it still follow.
-    Oversized {
-        topic: String,
-        qos: QoS,
-        id: u16,
-        left: usize,
-        bytes: usize,
-    },
+    Oversized { topic: String, qos: QoS, id: u16, left: usize, bytes: usize },
 }
 
 /// The next packet; `None`: more must come first.
@@ -122,7 +116,13 @@ impl Hello<'_> {
 }
 
 /// Appends SUBSCRIBE for some filters (MQTT 5, section 3.8); what is retained is wanted once, when the subscription is new.
-pub(super) fn put_subscribe(version: Version, id: u16, filters: &[String], qos: QoS, out: &mut Vec<u8>) {
+pub(super) fn put_subscribe(
+    version: Version,
+    id: u16,
+    filters: &[String],
+    qos: QoS,
+    out: &mut Vec<u8>,
+) {
     const IF_NEW: u8 = 1 << 4;
     const RETAIN_AS_PUBLISHED: u8 = 1 << 3;
     let mut rest = Vec::from(id.to_be_bytes());
@@ -220,7 +220,10 @@ mod tests {
             let mut out = Vec::new();
             Hello { version, ..HELLO }.put(&mut out);
             let Ok(Packet::Connect(connect)) = read(&out, None) else { panic!("{out:?}") };
-            assert_eq!((connect.version, connect.is_clean, connect.client_id), (version, false, "c"));
+            assert_eq!(
+                (connect.version, connect.is_clean, connect.client_id),
+                (version, false, "c")
+            );
             assert_eq!((connect.user, connect.password), (Some("ada"), Some(&b"pw"[..])));
             let most = connect.properties.number(PropertyId::ReceiveMaximum);
             assert_eq!(most, (version == Version::V5).then_some(7));

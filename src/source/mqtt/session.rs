@@ -111,16 +111,25 @@ impl Session {
         };
         hello.put(&mut connection.out);
         connection.flush()?;
-        let late = |what: &str| Fault::new(FaultKind::Unreachable, format_args!("it takes too long until it {what}"));
+        let late = |what: &str| {
+            Fault::new(FaultKind::Unreachable, format_args!("it takes too long until it {what}"))
+        };
         let answer = connection.next(until)?.ok_or_else(|| late("lets us in"))?;
         let Came::Packet(answer) = answer else { return Err(garbled("it begins with a message")) };
         let first = answer.first().copied().unwrap_or_default() >> 4;
         let said = packets::connack(&packets::body(&answer)).filter(|_| first == kind::CONNACK);
-        let (was_there, code) = said.ok_or_else(|| garbled("it does not answer as a broker does"))?;
+        let (was_there, code) =
+            said.ok_or_else(|| garbled("it does not answer as a broker does"))?;
         if code != 0 {
             return Err(refused(wanted.version, code));
         }
-        packets::put_subscribe(wanted.version, SUBSCRIBE_ID, &wanted.filters, wanted.qos, &mut connection.out);
+        packets::put_subscribe(
+            wanted.version,
+            SUBSCRIBE_ID,
+            &wanted.filters,
+            wanted.qos,
+            &mut connection.out,
+        );
         connection.flush()?;
         Ok((connection, was_there))
     }
@@ -256,7 +265,9 @@ impl Connection {
                 let reason = packets::body(&packet).first().copied().unwrap_or_default();
                 Err(ended(reason))
             }
-            other => Err(garbled(format_args!("it says a packet of type {other}, which clients say"))),
+            other => {
+                Err(garbled(format_args!("it says a packet of type {other}, which clients say")))
+            }
         }
     }
 
@@ -268,8 +279,7 @@ impl Connection {
 
     fn acknowledge(&mut self) -> Result<(), Fault> {
         for (qos, id) in self.unacknowledged.drain(..) {
-            let kind =
-                if qos == QoS::ExactlyOnce { AckKind::Received } else { AckKind::Taken };
+            let kind = if qos == QoS::ExactlyOnce { AckKind::Received } else { AckKind::Taken };
             put_ack(self.version, kind, id, (Reason::SUCCESS, &[]), &mut self.out);
         }
         self.flush()
@@ -302,7 +312,9 @@ impl Connection {
 /// What a message says of itself: its user properties, the type of its payload, and whether it was retained.
 fn headers(message: &crate::wire::mqtt::Publish<'_>) -> Vec<(std::sync::Arc<str>, Bytes)> {
     let said = message.properties.iter().filter_map(|property| match property {
-        Property::User(name, value) => Some((name.into(), Bytes::copy_from_slice(value.as_bytes()))),
+        Property::User(name, value) => {
+            Some((name.into(), Bytes::copy_from_slice(value.as_bytes())))
+        }
         Property::Text(PropertyId::ContentType, value) => {
             Some(("content-type".into(), Bytes::copy_from_slice(value.as_bytes())))
         }
@@ -328,7 +340,8 @@ fn refused(version: Version, code: u8) -> Fault {
 fn ended(reason: u8) -> Fault {
     match Reason(reason) {
         Reason::SESSION_TAKEN_OVER => {
-            let why = "another client is called as we are: each source needs a `client_id` of its own";
+            let why =
+                "another client is called as we are: each source needs a `client_id` of its own";
             Fault::new(FaultKind::Wrong, why)
         }
         Reason::NOT_AUTHORIZED => Fault::new(FaultKind::Denied, "it says goodbye (0x87)"),

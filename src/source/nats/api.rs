@@ -185,7 +185,9 @@ mod tests {
         assert_eq!(place_of("$JS.ACK.S.c.1.20.3.1700.7"), Some(there));
         assert_eq!(place_of("$JS.ACK._.ACC.S.c.1.20.3.1700.7"), Some(there));
         assert_eq!(place_of("$JS.ACK.hub.ACC.S.c.1.20.3.1700.7.rnd"), Some(there));
-        for wrong in ["", "$JS.ACK.", "$JS.ACK.S.c.1.x.3.1700.7", "$JS.ACK.S.c.1.20.3.1700", "_INBOX.1"] {
+        for wrong in
+            ["", "$JS.ACK.", "$JS.ACK.S.c.1.x.3.1700.7", "$JS.ACK.S.c.1.20.3.1700", "_INBOX.1"]
+        {
             assert_eq!(place_of(wrong), None, "{wrong}");
         }
     }

@@ -75,7 +75,10 @@ impl Connection {
             target.may_say_secret(pipe.is_encrypted)?;
         }
         if !info.headers {
-            return Err(Fault::new(FaultKind::Wrong, "it knows no headers: it is older than NATS 2.2"));
+            return Err(Fault::new(
+                FaultKind::Wrong,
+                "it knows no headers: it is older than NATS 2.2",
+            ));
         }
         let mut said = json!({
             "verbose": false, "pedantic": false, "echo": false, "headers": true, "no_responders": true,
@@ -86,11 +89,12 @@ impl Connection {
             proved.map_err(|why| Fault::new(FaultKind::Denied, why))?;
         }
         let mut random = [0; 12];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| lost(&"the system gives no random bytes"))?;
-        let inbox = random.iter().fold(String::from("_INBOX."), |text, byte| format!("{text}{byte:02x}"));
+        aws_lc_rs::rand::fill(&mut random)
+            .map_err(|_| lost(&"the system gives no random bytes"))?;
+        let inbox =
+            random.iter().fold(String::from("_INBOX."), |text, byte| format!("{text}{byte:02x}"));
         let (out, questions) = (Outgoing::default(), 0);
-        let mut connection =
-            Self { pipe, out, left_out: 0, is_asked: false, inbox, questions };
+        let mut connection = Self { pipe, out, left_out: 0, is_asked: false, inbox, questions };
         connection.out.connect(&said);
         connection.out.ping();
         connection.flush()?;

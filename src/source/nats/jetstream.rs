@@ -149,7 +149,9 @@ impl JetStream {
         let question = format!("{{\"seq\":{}}}", at.sequence);
         let there = connection.ask((&subject, question.as_bytes()), until, drop)?;
         match api::stored_ns(&there.payload)? {
-            Some(time_ns) if time_ns != at.time_ns => return Ok((Begin::After(at.time_ns), was_cut)),
+            Some(time_ns) if time_ns != at.time_ns => {
+                return Ok((Begin::After(at.time_ns), was_cut));
+            }
             _ => {}
         }
         let next = at.sequence.saturating_add(1);
@@ -189,7 +191,10 @@ impl Connector for JetStream {
         self.position = match from {
             None => None,
             Some(resume) => Some(Position::read(resume).ok_or_else(|| {
-                Fault::new(FaultKind::Wrong, "where it was is no place in a stream: is its `kind` another than before?")
+                Fault::new(
+                    FaultKind::Wrong,
+                    "where it was is no place in a stream: is its `kind` another than before?",
+                )
             })?),
         };
         let mut connection = Connection::open(&mut self.server, &until)?;
@@ -284,7 +289,9 @@ impl Reader {
         }
         while let Some(one) = heard {
             match one {
-                Heard::Message(message) if message.status().is_some() => self.hear_status(&message)?,
+                Heard::Message(message) if message.status().is_some() => {
+                    self.hear_status(&message)?
+                }
                 Heard::Message(message) => {
                     let id = self.take(&message, position)?;
                     let time_us = Some(position.time_ns / 1000);
@@ -309,7 +316,10 @@ impl Reader {
         };
         if place.delivered != self.delivered + 1 || place.sequence <= position.sequence {
             let was = self.delivered;
-            return Err(lost(&format_args!("message {} comes after message {was} of the consumer", place.delivered)));
+            return Err(lost(&format_args!(
+                "message {} comes after message {was} of the consumer",
+                place.delivered
+            )));
         }
         self.delivered = place.delivered;
         self.lag = place.pending;
@@ -328,7 +338,8 @@ impl Reader {
     fn hear_status(&mut self, message: &Message) -> Result<(), Fault> {
         let (code, words) = message.status().unwrap_or_default();
         let number = message.subject.rsplit(|byte| *byte == b'.').next();
-        let number = number.and_then(|token| std::str::from_utf8(token).ok()?.strip_prefix('p')?.parse().ok());
+        let number = number
+            .and_then(|token| std::str::from_utf8(token).ok()?.strip_prefix('p')?.parse().ok());
         match (code, words.to_ascii_lowercase()) {
             (100, _) => return Ok(()),
             (404 | 408, _) => {}
@@ -373,9 +384,12 @@ mod tests {
 
     #[test]
     fn a_position_is_read_as_it_was_written() {
-        let position = Position { created_ns: u64::MAX, sequence: 7, time_ns: 1_700_000_000_000_000_001 };
+        let position =
+            Position { created_ns: u64::MAX, sequence: 7, time_ns: 1_700_000_000_000_000_001 };
         assert_eq!(Position::read(&position.write()), Some(position));
-        for wrong in ["", "1", "2 x 1 1", "1 x 1", "1 1 y 1", "1 1 1 1 1", "1 1 18446744073709551616 1"] {
+        for wrong in
+            ["", "1", "2 x 1 1", "1 x 1", "1 1 y 1", "1 1 1 1 1", "1 1 18446744073709551616 1"]
+        {
             assert_eq!(Position::read(&Resume(wrong.as_bytes().into())), None, "{wrong}");
         }
     }

@@ -194,7 +194,10 @@ mod tests {
              -----BEGIN USER NKEY SEED-----\n{SEED}\n------END USER NKEY SEED------\n"
         );
         let credentials = Proof::of(Some(&file), "").unwrap();
-        assert_eq!(credentials, Proof::Credentials { jwt: "abc.def.ghi".into(), seed: SEED.into() });
+        assert_eq!(
+            credentials,
+            Proof::Credentials { jwt: "abc.def.ghi".into(), seed: SEED.into() }
+        );
         assert!(!credentials.is_secret_said());
         assert_eq!(Proof::of(Some("s3cret"), "ada").unwrap(), Proof::Password("s3cret".into()));
         assert_eq!(Proof::of(Some("s3cret"), "").unwrap(), Proof::Token("s3cret".into()));

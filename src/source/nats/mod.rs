@@ -96,7 +96,9 @@ fn open_stream(values: &Values) -> Result<Box<dyn Connector>, Unfit> {
     let name = |setting: &'static str| {
         let text = values.text(setting);
         // What stands in a subject as one token (ADR-6 of NATS).
-        let is_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || "./\\*>".contains(letter);
+        let is_wrong = |letter: char| {
+            letter.is_whitespace() || letter.is_control() || "./\\*>".contains(letter)
+        };
         if text.chars().any(is_wrong) {
             return Err(Unfit::new(setting, format!("`{text}` is no name")));
         }

@@ -95,11 +95,7 @@ pub(super) fn next_said(inbox: &mut BytesMut) -> Result<Option<Said>, Garbled> {
 }
 
 /// `MSG subject sid [reply] bytes`, or `HMSG subject sid [reply] header-bytes bytes`, and that many bytes behind it.
-fn message(
-    inbox: &mut BytesMut,
-    start: usize,
-    has_headers: bool,
-) -> Result<Option<Said>, Garbled> {
+fn message(inbox: &mut BytesMut, start: usize, has_headers: bool) -> Result<Option<Said>, Garbled> {
     let line = inbox.get(..start).unwrap_or_default();
     let wrong = || garbled(line.trim_ascii_end());
     let mut words = [&b""[..]; 7];
@@ -186,12 +182,6 @@ impl Message {
             Some((self.headers.slice_ref(name), self.headers.slice_ref(value)))
         })
     }
-
-    /// The first header of a name, whatever its case.
-    pub(super) fn header(&self, name: &str) -> Option<Bytes> {
-        let mut all = self.headers();
-        all.find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
-    }
 }
 
 /// What is to be sent.
@@ -232,32 +222,6 @@ impl Outgoing {
             "" => self.line(&["PUB", subject, &size]),
             reply => self.line(&["PUB", subject, reply, &size]),
         }
-        self.0.extend(payload);
-        self.0.extend(b"\r\n");
-    }
-
-    /// The same with headers.
-    pub(super) fn publish_with(
-        &mut self,
-        (subject, reply): (&str, &str),
-        headers: &[(&str, &str)],
-        payload: &[u8],
-    ) {
-        let mut head = Vec::from(HEADERS_VERSION);
-        head.extend(b"\r\n");
-        for (name, value) in headers {
-            head.extend(name.as_bytes());
-            head.extend(b": ");
-            head.extend(value.as_bytes());
-            head.extend(b"\r\n");
-        }
-        head.extend(b"\r\n");
-        let (head_size, size) = (head.len().to_string(), (head.len() + payload.len()).to_string());
-        match reply {
-            "" => self.line(&["HPUB", subject, &head_size, &size]),
-            reply => self.line(&["HPUB", subject, reply, &head_size, &size]),
-        }
-        self.0.extend(head);
         self.0.extend(payload);
         self.0.extend(b"\r\n");
     }
@@ -313,9 +277,10 @@ mod tests {
             headers: text("NATS/1.0\r\nA: b c\r\n\r\n"),
             payload: text("hi"),
         };
-        assert_eq!(message.header("a"), Some(text("b c")));
+        assert_eq!(message.headers().collect::<Vec<_>>(), [(text("A"), text("b c"))]);
         assert_eq!(message.status(), None);
-        let plain = Message { subject: text("a.b"), sid: 7, payload: text("xyz"), ..Message::default() };
+        let plain =
+            Message { subject: text("a.b"), sid: 7, payload: text("xyz"), ..Message::default() };
         let empty = Message { reply: text("r.1"), payload: Bytes::new(), ..plain.clone() };
         assert_eq!(
             whole,
@@ -345,8 +310,15 @@ mod tests {
 
     #[test]
     fn a_status_is_no_message() {
-        let status = |headers| Message { headers, ..Message::default() }.status().map(|(code, words)| (code, words.to_owned()));
-        assert_eq!(status(text("NATS/1.0 404 No Messages\r\n\r\n")), Some((404, "No Messages".to_owned())));
+        let status = |headers| {
+            Message { headers, ..Message::default() }
+                .status()
+                .map(|(code, words)| (code, words.to_owned()))
+        };
+        assert_eq!(
+            status(text("NATS/1.0 404 No Messages\r\n\r\n")),
+            Some((404, "No Messages".to_owned()))
+        );
         assert_eq!(status(text("NATS/1.0 100\r\n\r\n")), Some((100, String::new())));
         assert_eq!(status(text("NATS/1.0\r\nA: 1\r\n\r\n")), None);
         assert_eq!(status(Bytes::new()), None);
@@ -394,11 +366,11 @@ mod tests {
         out.subscribe("a.>", 1);
         out.publish("x", "", b"hi");
         out.publish("x", "r", b"");
-        out.publish_with(("x", ""), &[("A", "1")], b"hi");
-        let expected = "SUB a.> 1\r\nPUB x 2\r\nhi\r\nPUB x r 0\r\n\r\n\
-            HPUB x 18 20\r\nNATS/1.0\r\nA: 1\r\n\r\nhi\r\n";
+        let expected = "SUB a.> 1\r\nPUB x 2\r\nhi\r\nPUB x r 0\r\n\r\n";
         assert_eq!(std::str::from_utf8(out.bytes()), Ok(expected));
-        for (subject, is) in [("a.*.>", true), ("", false), ("a..b", false), ("a b", false), ("a\r", false)] {
+        for (subject, is) in
+            [("a.*.>", true), ("", false), ("a..b", false), ("a b", false), ("a\r", false)]
+        {
             assert_eq!(is_subject(subject), is, "{subject:?}");
         }
     }

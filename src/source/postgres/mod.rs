@@ -32,7 +32,11 @@ pub(super) static POSTGRES: Kind = Kind {
             "Where the database is, written as `tables.url` is: `postgres://ada@db.example.org:5432/shop`. To anywhere but this machine it is encrypted, and the server's certificate is checked; `?sslrootcert=ca.pem` names the authority, and `?sslmode=disable` does without.",
         ),
         secret_setting("The file with the password, unless it stands in the address."),
-        Setting { name: "table", takes: Takes::Required, doc: "The table, in quotes where SQL would need them: `outbox`, `shop.outbox`." },
+        Setting {
+            name: "table",
+            takes: Takes::Required,
+            doc: "The table, in quotes where SQL would need them: `outbox`, `shop.outbox`.",
+        },
         Setting {
             name: "id",
             takes: Takes::Text { default: "id" },
@@ -50,7 +54,12 @@ pub(super) static POSTGRES: Kind = Kind {
         },
         Setting {
             name: "poll_ms",
-            takes: Takes::Number { min: 10, max: OUTBOX_POLL_MS_MAX, default: OUTBOX_POLL_MS_DEFAULT, unit: "ms" },
+            takes: Takes::Number {
+                min: 10,
+                max: OUTBOX_POLL_MS_MAX,
+                default: OUTBOX_POLL_MS_DEFAULT,
+                unit: "ms",
+            },
             doc: "How often it is looked for rows of which nobody has said anything.",
         },
         Setting {

@@ -63,12 +63,13 @@ impl Table {
     /// The next rows behind a place, each as its transaction, its number and itself as an object.
     fn rows_sql(&self) -> String {
         let Self { quoted, id, transaction, .. } = self;
+        // Columns are named with their table: those of the inner query are texts, and would be put in order as such.
+        let (tx, id) = (format!("outbox.{transaction}"), format!("outbox.{id}"));
         format!(
-            "SELECT tx, id, CASE WHEN octet_length(whole) <= {OUTBOX_ROW_BYTES_MAX} THEN whole END FROM \
-             (SELECT {transaction}::text AS tx, {id}::text AS id, row_to_json(outbox)::text AS whole FROM {quoted} AS outbox \
-             WHERE ({transaction}, {id}) > ($1::text::xid8, $2::text::bigint) \
-             AND {transaction} < pg_snapshot_xmin(pg_current_snapshot()) \
-             ORDER BY {transaction}, {id} LIMIT {SOURCE_BATCH_MESSAGES_MAX}) AS next"
+            "SELECT row_tx, row_id, CASE WHEN octet_length(whole) <= {OUTBOX_ROW_BYTES_MAX} THEN whole END FROM \
+             (SELECT {tx}::text AS row_tx, {id}::text AS row_id, row_to_json(outbox)::text AS whole FROM {quoted} AS outbox \
+             WHERE ({tx}, {id}) > ($1::text::xid8, $2::text::bigint) AND {tx} < pg_snapshot_xmin(pg_current_snapshot()) \
+             ORDER BY {tx}, {id} LIMIT {SOURCE_BATCH_MESSAGES_MAX}) AS next"
         )
     }
 }
@@ -139,31 +140,32 @@ impl Outbox {
         let (mut count, mut wrong) = (0, None);
         let subject = self.name.of(self.table.name.as_bytes());
         let place = &mut self.place;
-        let read = follower.rows(&self.rows_sql, &[&transaction, &id], OUTBOX_ROWS_AT_ONCE, |row| {
-            let [transaction, id, whole] = row.as_slice() else {
-                wrong = Some(row.len());
-                return false;
-            };
-            let (Some(transaction), Some(id)) = (number(transaction), number(id)) else {
-                wrong = Some(row.len());
-                return false;
-            };
-            place.pass(transaction, id);
-            count += 1;
-            match whole {
-                Some(payload) => batch.push(Message {
-                    subject: Some(std::sync::Arc::clone(&subject)),
-                    payload: payload.clone(),
-                    id: Some(place.id()),
-                    ..Message::default()
-                }),
-                None => {
-                    let why = format!("it has more than {OUTBOX_ROW_BYTES_MAX} bytes");
-                    batch.push_unusable(format!("row {id}"), why);
+        let read =
+            follower.rows(&self.rows_sql, &[&transaction, &id], OUTBOX_ROWS_AT_ONCE, |row| {
+                let [transaction, id, whole] = row.as_slice() else {
+                    wrong = Some(row.len());
+                    return false;
+                };
+                let (Some(transaction), Some(id)) = (number(transaction), number(id)) else {
+                    wrong = Some(row.len());
+                    return false;
+                };
+                place.pass(transaction, id);
+                count += 1;
+                match whole {
+                    Some(payload) => batch.push(Message {
+                        subject: Some(std::sync::Arc::clone(&subject)),
+                        payload: payload.clone(),
+                        id: Some(place.id()),
+                        ..Message::default()
+                    }),
+                    None => {
+                        let why = format!("it has more than {OUTBOX_ROW_BYTES_MAX} bytes");
+                        batch.push_unusable(format!("row {id}"), why);
+                    }
                 }
-            }
-            batch.has_room()
-        });
+                batch.has_room()
+            });
         self.follower = Some(follower);
         read.map_err(|error| self.fault(&error))?;
         match wrong {
@@ -190,7 +192,10 @@ impl Connector for Outbox {
         let place = match from {
             None => None,
             Some(resume) => Some(Place::read(resume).ok_or_else(|| {
-                Fault::new(FaultKind::Wrong, "where it was is no place in an outbox: is its `kind` another than before?")
+                Fault::new(
+                    FaultKind::Wrong,
+                    "where it was is no place in an outbox: is its `kind` another than before?",
+                )
             })?),
         };
         let mut follower = Follower::open(&self.address, self.clock, OUTBOX_STATEMENT_MS_MAX)

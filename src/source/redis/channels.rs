@@ -57,7 +57,10 @@ impl Channels {
         let mut waits = self.channels.len() + self.patterns.len();
         while waits > 0 && self.early.len() < SOURCE_BATCH_MESSAGES_MAX {
             let Some(said) = connection.next(until)? else {
-                return Err(Fault::new(FaultKind::Unreachable, "it takes too long until it listens"));
+                return Err(Fault::new(
+                    FaultKind::Unreachable,
+                    "it takes too long until it listens",
+                ));
             };
             match heard(said, &mut self.name)? {
                 Some(message) => self.early.push(message),
@@ -127,11 +130,15 @@ fn heard(said: Value, name: &mut Name) -> Result<Option<Message>, Fault> {
     };
     let texts: Vec<_> = parts.iter().take(4).map(Value::text).collect();
     let (channel, payload) = match texts.as_slice() {
-        [Some(word), Some(channel), Some(payload)] if word.as_ref() == b"message" => (channel, payload),
+        [Some(word), Some(channel), Some(payload)] if word.as_ref() == b"message" => {
+            (channel, payload)
+        }
         [Some(word), Some(_), Some(channel), Some(payload)] if word.as_ref() == b"pmessage" => {
             (channel, payload)
         }
-        [Some(word), ..] if [&b"subscribe"[..], b"psubscribe", b"pong"].contains(&word.as_ref()) => {
+        [Some(word), ..]
+            if [&b"subscribe"[..], b"psubscribe", b"pong"].contains(&word.as_ref()) =>
+        {
             return Ok(None);
         }
         _ => return Err(garbled("it says something that is no message of a channel")),
@@ -163,6 +170,8 @@ mod tests {
         assert!(of(&["message", "a"]).is_err());
         assert!(of(&["smessage", "a", "x"]).is_err());
         assert!(heard(Value::Number(1), &mut Name::default()).is_err());
-        assert!(heard(Value::Error(Bytes::from_static(b"NOPERM no")), &mut Name::default()).is_err());
+        assert!(
+            heard(Value::Error(Bytes::from_static(b"NOPERM no")), &mut Name::default()).is_err()
+        );
     }
 }

@@ -130,7 +130,9 @@ impl Connection {
 /// Why nothing can be read.
 pub(super) fn unread(why: Unread) -> Fault {
     match why {
-        Unread::Garbled(shown) => garbled(format_args!("it does not speak as Redis does: `{shown}`")),
+        Unread::Garbled(shown) => {
+            garbled(format_args!("it does not speak as Redis does: `{shown}`"))
+        }
         Unread::TooLong => garbled("it says more at once than is taken"),
     }
 }

@@ -61,7 +61,11 @@ pub(super) static REDIS_STREAM: Kind = Kind {
     settings: &[
         ADDRESS,
         SECRET,
-        Setting { name: "streams", takes: Takes::List, doc: "Keys of streams. At least one; one that is not there yet may come." },
+        Setting {
+            name: "streams",
+            takes: Takes::List,
+            doc: "Keys of streams. At least one; one that is not there yet may come.",
+        },
         Setting {
             name: "begin",
             takes: Takes::Word { of: &["new", "first"] },
@@ -97,7 +101,10 @@ fn open_streams(values: &Values) -> Result<Box<dyn Connector>, Unfit> {
 fn server(values: &Values) -> Result<Server, Unfit> {
     let target = Target::of(values, SCHEME)?;
     if target.address.path.parse::<u16>().is_err() && !target.address.path.is_empty() {
-        return Err(Unfit::new("address", "what stands behind its `/` must be a database's number"));
+        return Err(Unfit::new(
+            "address",
+            "what stands behind its `/` must be a database's number",
+        ));
     }
     Ok(Server { target, name: format!("fanwire/{}", values.source), first: 0 })
 }

@@ -114,7 +114,10 @@ impl Stream {
         if is_younger {
             // What is in it may have been read before it lost its end, or not at all: what has a greater id than any that was read is new for certain, and the rest is told again.
             let why = "the stream has lost its end, or was made anew";
-            let begin = Place { id: EntryId::default(), count: self.added.map(|added| added.saturating_sub(self.length)) };
+            let begin = Place {
+                id: EntryId::default(),
+                count: self.added.map(|added| added.saturating_sub(self.length)),
+            };
             return (begin, Some(Gap { messages: 0, why: why.into() }));
         }
         let why = "the stream has let go of entries before they were read";
@@ -156,7 +159,13 @@ mod tests {
         let at = Place { id: EntryId { ms: 1, number: 2 }, count: Some(3) };
         let places = Places([("a".to_owned(), at), ("b".to_owned(), Place::default())].into());
         assert_eq!(Places::read(&places.write()), Some(places));
-        for wrong in ["", "1", "{}", r#"{"version":2,"streams":{}}"#, r#"{"version":1,"streams":{"a":["x",null]}}"#] {
+        for wrong in [
+            "",
+            "1",
+            "{}",
+            r#"{"version":2,"streams":{}}"#,
+            r#"{"version":1,"streams":{"a":["x",null]}}"#,
+        ] {
             assert_eq!(Places::read(&Resume(wrong.as_bytes().into())), None, "{wrong}");
         }
     }

@@ -5,9 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::Map;
-
 use super::connection::Connection;
 use super::connection::Server;
 use super::connection::refused;
@@ -29,11 +26,12 @@ use crate::source::FaultKind;
 use crate::source::Gap;
 use crate::source::Message;
 use crate::source::MessageId;
+use crate::source::Resume;
 use crate::source::broker::Deadline;
 use crate::source::broker::Name;
 use crate::source::broker::garbled;
 use crate::source::broker::lost;
-use crate::source::Resume;
+use bytes::Bytes;
 
 /// What is read.
 #[derive(Debug)]
@@ -100,7 +98,9 @@ impl Streams {
                 }
                 // There will be one.
                 Err(fault) if fault.why.contains("no such key") => Stream::default(),
-                Err(fault) => return Err(Fault::new(fault.kind, format_args!("`{name}`: {}", fault.why))),
+                Err(fault) => {
+                    return Err(Fault::new(fault.kind, format_args!("`{name}`: {}", fault.why)));
+                }
             };
             let known = from.and_then(|places| places.0.get(name));
             let begin = match known {
@@ -121,7 +121,8 @@ impl Streams {
         let messages = gaps.iter().map(|(_, gap)| gap.messages).sum();
         let words: Vec<String> =
             gaps.iter().map(|(name, gap)| format!("`{name}`: {}", gap.why)).collect();
-        let gap = Gap { messages: if is_counted { messages } else { 0 }, why: words.join("; ").into() };
+        let gap =
+            Gap { messages: if is_counted { messages } else { 0 }, why: words.join("; ").into() };
         Ok((places, (!gaps.is_empty()).then_some(gap)))
     }
 
@@ -235,7 +236,10 @@ impl Streams {
     fn pass(&mut self, id: EntryId) -> Result<(), Fault> {
         let Some(place) = self.places.0.get_mut(&self.stream) else { return Err(unexpected()) };
         if id <= place.id {
-            return Err(garbled(format_args!("entry {id} of `{}` comes behind {}", self.stream, place.id)));
+            return Err(garbled(format_args!(
+                "entry {id} of `{}` comes behind {}",
+                self.stream, place.id
+            )));
         }
         place.id = id;
         place.count = place.count.map(|count| count.saturating_add(1));
@@ -250,7 +254,10 @@ impl Connector for Streams {
         let places = match from {
             None => None,
             Some(resume) => Some(Places::read(resume).ok_or_else(|| {
-                Fault::new(FaultKind::Wrong, "where it was is no place in streams: is its `kind` another than before?")
+                Fault::new(
+                    FaultKind::Wrong,
+                    "where it was is no place in streams: is its `kind` another than before?",
+                )
             })?),
         };
         let mut connection = Connection::open(&mut self.server, &until)?;
@@ -313,18 +320,36 @@ fn message(fields: &[Value], payload: &str) -> Result<Message, String> {
     let pairs = || texts.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
     let name = |name: &Bytes| String::from_utf8_lossy(name).into_owned();
     if payload.is_empty() {
-        let values = pairs().map(|(field, value)| {
-            (name(field), String::from_utf8_lossy(value).into_owned().into())
-        });
-        let object: Map<_, _> = values.collect();
-        let payload = serde_json::to_vec(&object).unwrap_or_default().into();
-        return Ok(Message { payload, ..Message::default() });
+        return Ok(Message { payload: object(pairs()), ..Message::default() });
     }
     let found = pairs().find(|(field, _)| field.as_ref() == payload.as_bytes());
     let (_, found) = found.ok_or_else(|| format!("it has no field `{payload}`"))?;
     let others = pairs().filter(|(field, _)| field.as_ref() != payload.as_bytes());
     let headers = others.map(|(field, value)| (name(field).into(), value.clone())).collect();
     Ok(Message { headers, payload: found.clone(), ..Message::default() })
+}
+
+/// An object of strings, in their order; of a name that is there again the last value.
+fn object<'a>(pairs: impl Iterator<Item = (&'a Bytes, &'a Bytes)> + Clone) -> Bytes {
+    let mut out = Vec::from(b"{");
+    for (index, (name, value)) in pairs.clone().enumerate() {
+        if pairs.clone().skip(index + 1).any(|(later, _)| later == name) {
+            continue;
+        }
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        put_string(name, &mut out);
+        out.push(b':');
+        put_string(value, &mut out);
+    }
+    out.push(b'}');
+    out.into()
+}
+
+fn put_string(text: &Bytes, out: &mut Vec<u8>) {
+    let quoted = serde_json::to_vec(&String::from_utf8_lossy(text));
+    out.extend(quoted.expect("a string can be written as JSON"));
 }
 
 fn unexpected() -> Fault {
@@ -348,6 +373,8 @@ mod tests {
         let one = message(&fields, "event").unwrap();
         assert_eq!(&one.payload[..], br#"{"a":1}"#);
         assert_eq!(one.headers, [("type".into(), Bytes::from_static(b"x"))]);
+        let again = texts(&["a", "1", "b", "2", "a", "3"]);
+        assert_eq!(&message(&again, "").unwrap().payload[..], br#"{"b":"2","a":"3"}"#);
         assert_eq!(message(&fields, "data").unwrap_err(), "it has no field `data`");
     }
 }

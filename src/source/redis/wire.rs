@@ -66,10 +66,7 @@ enum Part {
 }
 
 /// The next whole answer; `None`: more must come first. `least`: how many bytes it was found to need, so that it is not looked through again for each piece that comes.
-pub(super) fn next_value(
-    inbox: &mut BytesMut,
-    least: &mut usize,
-) -> Result<Option<Value>, Unread> {
+pub(super) fn next_value(inbox: &mut BytesMut, least: &mut usize) -> Result<Option<Value>, Unread> {
     if inbox.is_empty() || inbox.len() < *least {
         return Ok(None);
     }
@@ -249,12 +246,8 @@ mod tests {
             Value::Nothing,
         ]);
         let simple = |text: &'static str| Bytes::from_static(text.as_bytes());
-        let all = [
-            list,
-            Value::Simple(simple("OK")),
-            Value::Error(simple("ERR no")),
-            Value::Number(3),
-        ];
+        let all =
+            [list, Value::Simple(simple("OK")), Value::Error(simple("ERR no")), Value::Number(3)];
         for cut in 0..=WHOLE.len() {
             let (first, rest) = WHOLE.split_at(cut);
             let (mut inbox, mut least, mut found) = (BytesMut::from(first), 0, Vec::new());
@@ -279,7 +272,7 @@ mod tests {
             b":x\r\n",
             b"$x\r\n",
             b"$2\r\nabcd",
-            b"*1\r\nx",
+            b"*1\r\nxabc",
             b"$9223372036854775807\r\n",
             b"*9223372036854775807\r\n",
             &b"*1\r\n".repeat(REDIS_DEPTH_MAX + 1),
@@ -303,7 +296,9 @@ mod tests {
         assert_eq!(next_list(&mut inbox), Ok(Some(Some(2))));
         assert_eq!(first_text(&inbox), Some(Bytes::from_static(b"1-0")));
         assert_eq!(next_value(&mut inbox, &mut 0), Ok(None));
-        for (bytes, found) in [("", None), ("*1", None), ("*-1\r\n", Some(None)), ("+a", Some(None))] {
+        for (bytes, found) in
+            [("", None), ("*1", None), ("*-1\r\n", Some(None)), ("+a", Some(None))]
+        {
             assert_eq!(next_list(&mut BytesMut::from(bytes)), Ok(found), "{bytes}");
         }
         for bytes in ["*x\r\n", "*1\n", "*11111111111111111111111111111"] {

@@ -195,3 +195,13 @@ fn a_broker_that_ends_within_a_message_is_lost() {
         assert_eq!(fault.kind, FaultKind::Lost, "{kind}: {fault}");
     }
 }
+
+#[test]
+fn a_broker_that_says_that_somebody_else_is_called_so_is_understood() {
+    let far_end =
+        FarEnd::start(Does::SayAndWait(b"\x20\x03\0\0\0\x90\x04\0\x01\0\0\xe0\x02\x8e\0"));
+    let found = connectors(far_end.address).into_iter().find(|(found, _)| *found == "mqtt");
+    let fault = fault_of(&mut *found.unwrap().1);
+    assert_eq!(fault.kind, FaultKind::Wrong, "{fault}");
+    assert!(fault.why.contains("client_id"), "{fault}");
+}

@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use fanwire::source::FaultKind;
 use fanwire::source::Value;
 
 use super::Folder;
@@ -18,7 +17,20 @@ use crate::daemon::Kind;
 fn publish(daemon: &Daemon, topic: &str, payload: &str, more: &[&str]) {
     let port = daemon.address.port().to_string();
     let mut command = Command::new("mosquitto_pub");
-    command.args(["-V", "5", "-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload]);
+    command.args([
+        "-V",
+        "5",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "-q",
+        "1",
+        "-t",
+        topic,
+        "-m",
+        payload,
+    ]);
     let published = command.args(more).status().unwrap_or_else(|error| {
         panic!("mosquitto_pub is needed (Debian: mosquitto-clients): {error}")
     });
@@ -49,7 +61,12 @@ fn messages_wait_in_the_session_and_are_acknowledged_once_they_are_stored() {
             let settings = [("version", text(version)), ("qos", Value::Number(qos))];
             let mut source = source(&daemon, &settings);
             source.connected();
-            publish(&daemon, "plant/1/t", "{\"n\":0}", &["-D", "publish", "user-property", "a", "b"]);
+            publish(
+                &daemon,
+                "plant/1/t",
+                "{\"n\":0}",
+                &["-D", "publish", "user-property", "a", "b"],
+            );
             let first = source.take(1).remove(0);
             assert_eq!(first.subject.as_deref(), Some("plant/1/t"));
             let expected = if version == "5" { vec![("a".into(), "b".into())] } else { Vec::new() };
@@ -126,16 +143,4 @@ fn a_message_that_is_too_large_is_passed_over_and_acknowledged() {
     publish(&daemon, "fleet/a", "next", &[]);
     assert_eq!(source.payloads(1), ["next"]);
     assert_eq!(source.unusable.len(), 1);
-}
-
-#[test]
-fn two_sources_of_one_name_are_told_so() {
-    let folder = Folder::new();
-    let daemon = Daemon::start(Kind::Mosquitto, &folder.0);
-    let (mut one, mut other) = (source(&daemon, &[]), source(&daemon, &[]));
-    one.connected();
-    other.connected();
-    let fault = (0..LOOKS).find_map(|_| one.fetch().err()).unwrap();
-    assert_eq!(fault.kind, FaultKind::Wrong, "{fault}");
-    assert!(fault.why.contains("client_id"), "{fault}");
 }

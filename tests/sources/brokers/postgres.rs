@@ -73,7 +73,13 @@ fn a_row_that_is_committed_late_is_not_passed_over() {
     let cluster = shop("late");
     let mut source = source(&cluster, &[("poll_ms", Value::Number(60_000))]);
     source.connected();
-    cluster.sql("shop", &format!("SET session_replication_role = replica; BEGIN; {}; PREPARE TRANSACTION 'late'", add(1..2)));
+    cluster.sql(
+        "shop",
+        &format!(
+            "SET session_replication_role = replica; BEGIN; {}; PREPARE TRANSACTION 'late'",
+            add(1..2)
+        ),
+    );
     cluster.sql("shop", &add(2..3));
     // Whoever prepares may not notify, so its trigger is off. The second is committed and the first is not: a reader that goes by numbers would take it now, and never the first.
     for _ in 0..5 {

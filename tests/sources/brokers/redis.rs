@@ -36,7 +36,8 @@ fn say(daemon: &Daemon, words: &[&[u8]]) -> String {
 
 fn add(daemon: &Daemon, stream: &str, payloads: &[String]) {
     for payload in payloads {
-        let words = [&b"XADD"[..], stream.as_bytes(), b"*", b"kind", b"test", b"data", payload.as_bytes()];
+        let words =
+            [&b"XADD"[..], stream.as_bytes(), b"*", b"kind", b"test", b"data", payload.as_bytes()];
         let said = say(daemon, &words);
         assert!(said.starts_with('$'), "{said}");
     }
@@ -149,7 +150,12 @@ fn what_a_stream_lets_go_of_is_a_counted_gap_and_a_server_that_forgets_is_found_
 fn an_entry_that_is_large_comes_and_one_that_is_too_large_is_passed_over() {
     let folder = Folder::new();
     let daemon = Daemon::start(Kind::Redis, &folder.0);
-    let all = ["first".to_owned(), "x".repeat(12 * 1024 * 1024), "y".repeat(20 * 1024 * 1024), "last".to_owned()];
+    let all = [
+        "first".to_owned(),
+        "x".repeat(12 * 1024 * 1024),
+        "y".repeat(20 * 1024 * 1024),
+        "last".to_owned(),
+    ];
     add(&daemon, "s", &all);
     say(&daemon, &[b"XADD", b"s", b"*", b"other", b"no data"]);
     add(&daemon, "s", &["end".to_owned()]);
