@@ -39,6 +39,9 @@ mod inflate;
 #[path = "fuzz/promises/log_block.rs"]
 mod log_block;
 
+#[path = "fuzz/promises/mapping.rs"]
+mod mapping;
+
 #[path = "fuzz/promises/mqtt.rs"]
 mod mqtt;
 
@@ -91,7 +94,7 @@ type Promise = fn(&[u8]);
 
 #[test]
 fn every_corpus_keeps_its_promise() {
-    let targets: [(&str, Promise); 21] = [
+    let targets: [(&str, Promise); 22] = [
         ("body", body::hold),
         ("certificate", certificate::hold),
         ("config", config::hold),
@@ -103,6 +106,7 @@ fn every_corpus_keeps_its_promise() {
         ("hooks", hooks::hold),
         ("inflate", inflate::hold),
         ("log_block", log_block::hold),
+        ("mapping", mapping::hold),
         ("mqtt", mqtt::hold),
         ("native", native::hold),
         ("payload", payload::hold),

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Attacks Fanwire within everything that its configuration allows, and measures what those feel who did nothing.
     ///
     /// Exits with 1 if anything costs others more than it may. The whole takes about ten minutes and needs a quiet machine and a release build;
-    /// --short takes seconds each, and is lenient with times.
+    /// --short takes seconds each, and only tells speeds.
     Attacks(Attacks),
     /// Measures what tables cost: reads by key beside a Go server, writes while 1,000 listen, rows for 10,000 dashboards, replays.
     ///

@@ -347,7 +347,7 @@ fn attacks(args: &cli::Attacks) -> Result<(), Failed> {
             .ok_or_else(|| at(io::Error::other("SECURITY.md has no place for the table")))?;
         std::fs::write(&page, text).map_err(at)?;
     }
-    let missed = outcomes.iter().filter(|outcome| !outcome.holds()).count();
+    let missed = outcomes.iter().filter(|outcome| !outcome.holds(scale)).count();
     if missed == 0 { Ok(()) } else { Err(Failed::Missed { attacks: missed }) }
 }
 

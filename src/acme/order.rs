@@ -36,17 +36,17 @@ pub(super) enum Failure {
     Authority(Box<Error>),
     /// The authority's address.
     Address(AddressError),
-    /// It took too long.
+    /// The order took too long.
     TookTooLong,
     /// The authority has looked, and not seen what it should.
     NotOurs(String),
-    /// It does not check names in the way that is configured.
+    /// The authority does not check names in the way that is configured.
     NoSuchProof(String),
     /// What it is to see cannot be shown.
     NotShown(String),
     /// No key or request could be made.
     Request(rcgen::Error),
-    /// It cannot be kept.
+    /// The certificate cannot be kept.
     Kept(String),
 }
 

@@ -25,11 +25,10 @@ pub(super) fn put_sources(page: &mut Page, board: &Board) {
             page.sample(name, &format!("{{{}}}", labels(source)), lag);
         }
     }
-    for (what, word, help) in Count::ALL {
-        let name = format!("fanwire_source_{word}_total");
-        page.head(&name, "counter", help);
+    for (what, name, help) in Count::ALL {
+        page.head(name, "counter", help);
         for source in sources {
-            page.sample(&name, &format!("{{{}}}", labels(source)), source.count(what));
+            page.sample(name, &format!("{{{}}}", labels(source)), source.count(what));
         }
     }
     let name = "fanwire_source_faults_total";

@@ -32,7 +32,7 @@ impl AdminSecret {
     /// Keeps a copy of the secret.
     ///
     /// # Errors
-    /// It is too short.
+    /// The secret is too short.
     pub fn new(secret: &[u8]) -> Result<Self, AdminSecretTooShort> {
         if secret.len() < BYTES_MIN {
             Err(AdminSecretTooShort { bytes: secret.len() })

@@ -155,19 +155,11 @@ mod tests {
         topics.iter().map(|topic| TopicName::new(topic).unwrap()).collect()
     }
 
-    fn next(state: &mut u64, below: usize) -> usize {
-        // SplitMix64.
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).unwrap()
-    }
-
-    fn random_pattern(state: &mut u64) -> TopicPattern {
-        let count = 1 + next(state, 3);
-        let mut segments: Vec<&str> = (0..count).map(|_| ["a", "b", "*"][next(state, 3)]).collect();
-        if next(state, 3) == 0 {
+    fn random_pattern(random: &mut fastrand::Rng) -> TopicPattern {
+        let count = 1 + random.usize(..3);
+        let mut segments: Vec<&str> =
+            (0..count).map(|_| ["a", "b", "*"][random.usize(..3)]).collect();
+        if random.usize(..3) == 0 {
             *segments.last_mut().unwrap() = "**";
         }
         TopicPattern::new(&segments.join("/")).unwrap()
@@ -179,10 +171,10 @@ mod tests {
         let topics = every_topic(&["a", "b", "c"], 5);
         let (mut yes, mut no) = (0, 0);
         for seed in 0..3_000_u64 {
-            let mut state = seed;
+            let mut random = fastrand::Rng::with_seed(seed);
             let granted: Vec<TopicPattern> =
-                (0..next(&mut state, 5)).map(|_| random_pattern(&mut state)).collect();
-            let wanted = random_pattern(&mut state);
+                (0..random.usize(..5)).map(|_| random_pattern(&mut random)).collect();
+            let wanted = random_pattern(&mut random);
             let grants = Grants::new(granted);
             let expected = topics
                 .iter()

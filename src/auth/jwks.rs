@@ -140,7 +140,7 @@ struct KeyText {
 /// Reads a key set.
 ///
 /// # Errors
-/// It is too large, not a key set, or has no key of use.
+/// The text is too large, not a key set, or has no key of use.
 pub fn parse_jwks(text: &[u8], origin: JwksOrigin) -> Result<Jwks, JwksError> {
     if text.len() > JWKS_BYTES_MAX {
         return Err(JwksError::TooLarge { bytes: text.len() });

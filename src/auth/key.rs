@@ -115,7 +115,7 @@ impl Key {
     /// A key from the text of a PEM file with a public key.
     ///
     /// # Errors
-    /// It is not one, or not of the algorithm's kind.
+    /// The text is no key, or a key of another kind than the algorithm's.
     pub fn from_public_pem(
         id: Option<&str>,
         algorithm: Algorithm,

@@ -53,7 +53,7 @@ impl KeySet {
     /// A set of these keys.
     ///
     /// # Errors
-    /// They are too many, or two have one name.
+    /// The keys are too many, or two have one name.
     pub fn new(keys: Vec<Key>) -> Result<Self, KeySetError> {
         if keys.len() > KEYS_MAX {
             return Err(KeySetError::TooMany { count: keys.len() });

@@ -82,7 +82,7 @@ impl SigningKey {
     /// From the text of a PEM file with a private key: PKCS#8, for RSA also PKCS#1.
     ///
     /// # Errors
-    /// It is not one, or not of the algorithm's kind.
+    /// The text is no key, or a key of another kind than the algorithm's.
     pub fn from_private_pem(algorithm: Algorithm, pem: &str) -> Result<Self, MintError> {
         let parsed = match algorithm.key_kind() {
             KeyKind::Secret => return Err(MintError::WrongSort { algorithm }),

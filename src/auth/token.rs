@@ -202,7 +202,7 @@ impl<'a> Parts<'a> {
     /// Takes a token apart.
     ///
     /// # Errors
-    /// It is too large or has not three parts.
+    /// The token is too large or has not three parts.
     pub fn of(token: &'a str) -> Result<Self, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLarge { bytes: token.len() });
@@ -221,7 +221,7 @@ impl<'a> Parts<'a> {
 /// The bytes of one part.
 ///
 /// # Errors
-/// It is not base64url without padding.
+/// The part is not base64url without padding.
 pub fn decode_part(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::NotBase64 { part })
 }

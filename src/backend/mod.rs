@@ -20,6 +20,9 @@ mod party;
 pub mod postgres;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod purpose;
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reader;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

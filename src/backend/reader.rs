@@ -73,7 +73,7 @@ impl Until {
 
 /// A query that is to be read.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct ReadJob {
     pub(super) asker: Asker,
     pub(super) query: Box<Query>,
     pub(super) pages: Sender<(Answer, Held)>,
@@ -105,7 +105,7 @@ impl Drop for Held {
 
 /// What all readers share with whoever hands out what they read.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct ReadersCommon {
     pub(super) schema: Schema,
     /// Whose page is there.
     pub(super) ready: Sender<Asker>,
@@ -120,14 +120,14 @@ pub(super) struct Shared {
 /// One that reads.
 struct Reader<R> {
     database: R,
-    shared: Shared,
+    shared: ReadersCommon,
 }
 
 /// Begins one; it ends when nobody can hand it a job any more.
 pub(super) fn start<R: Reads + 'static>(
     database: R,
-    jobs: Receiver<Job>,
-    shared: Shared,
+    jobs: Receiver<ReadJob>,
+    shared: ReadersCommon,
 ) -> Result<JoinHandle<()>, std::io::Error> {
     let mut reader = Reader { database, shared };
     let thread = std::thread::Builder::new().name("tables-reader".to_owned());
@@ -139,7 +139,7 @@ pub(super) fn start<R: Reads + 'static>(
 }
 
 impl<R: Reads> Reader<R> {
-    fn carry_out(&mut self, job: &Job) {
+    fn carry_out(&mut self, job: &ReadJob) {
         if job.is_left.load(Ordering::Relaxed) {
             return;
         }
@@ -150,8 +150,8 @@ impl<R: Reads> Reader<R> {
     }
 
     /// Reads all pages, and sends all but the last.
-    fn read(&mut self, job: &Job) -> Result<Page, TableError> {
-        let Shared { clock, query_us_max, .. } = &self.shared;
+    fn read(&mut self, job: &ReadJob) -> Result<Page, TableError> {
+        let ReadersCommon { clock, query_us_max, .. } = &self.shared;
         let mono_us = clock.mono_us().saturating_add(*query_us_max);
         let until = Until { clock: *clock, mono_us, is_left: Arc::clone(&job.is_left) };
         let is_single = !job.query.wants_total && job.query.preload.is_empty();
@@ -162,7 +162,7 @@ impl<R: Reads> Reader<R> {
         page
     }
 
-    fn read_within(&self, job: &Job) -> Result<Page, TableError> {
+    fn read_within(&self, job: &ReadJob) -> Result<Page, TableError> {
         let schema = &self.shared.schema;
         let query = &*job.query;
         let table = schema.table(query.table);
@@ -213,8 +213,8 @@ impl<R: Reads> Reader<R> {
     }
 
     /// Hands a page over, once there is room for it.
-    fn send(&self, job: &Job, answer: Answer) -> Result<(), TableError> {
-        let Shared { held, clock, ready, doorbell, .. } = &self.shared;
+    fn send(&self, job: &ReadJob, answer: Answer) -> Result<(), TableError> {
+        let ReadersCommon { held, clock, ready, doorbell, .. } = &self.shared;
         let until_us = clock.mono_us() + TABLE_STALLED_MS * 1000;
         let bytes = answer.weight_bytes();
         let mut waiting = None;

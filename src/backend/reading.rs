@@ -18,9 +18,9 @@ use flume::TryRecvError;
 
 use super::reader;
 use super::reader::Held;
-use super::reader::Job;
+use super::reader::ReadJob;
+use super::reader::ReadersCommon;
 use super::reader::Reads;
-use super::reader::Shared;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::limits::TABLE_ANSWERS_MAX;
@@ -46,7 +46,7 @@ pub struct Use {
 struct Reading {
     pages: Receiver<(Answer, Held)>,
     is_left: Arc<AtomicBool>,
-    /// Its asker has room for a page.
+    /// The asker has room for a page.
     is_wanted: bool,
 }
 
@@ -58,7 +58,7 @@ impl Drop for Reading {
 
 /// The readers, and what they read.
 pub(super) struct Readings {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<ReadJob>>,
     readers: Vec<JoinHandle<()>>,
     ready: Receiver<Asker>,
     answers: HashMap<Asker, Reading, foldhash::fast::RandomState>,
@@ -80,7 +80,7 @@ impl Readings {
     ) -> io::Result<Self> {
         let (jobs, to_do) = flume::bounded(TABLE_QUERIES_MAX);
         let (is_ready, ready) = flume::bounded(TABLE_ANSWERS_MAX * (TABLE_PAGES_AHEAD + 1));
-        let shared = Shared {
+        let shared = ReadersCommon {
             schema: schema.clone(),
             ready: is_ready,
             doorbell,
@@ -106,14 +106,14 @@ impl Readings {
         }
         let (send, pages) = flume::bounded(TABLE_PAGES_AHEAD);
         let is_left = Arc::new(AtomicBool::new(false));
-        let job = Job { asker, query, pages: send, is_left: Arc::clone(&is_left) };
+        let job = ReadJob { asker, query, pages: send, is_left: Arc::clone(&is_left) };
         let jobs = self.jobs.as_ref().expect("it has readers until it ends");
         jobs.try_send(job).map_err(|_| busy())?;
         self.answers.insert(asker, Reading { pages, is_left, is_wanted: true });
         Ok(())
     }
 
-    /// Its asker has room for another page; appends it if it is there.
+    /// An asker has room for another page; appends the page if it is there.
     pub(super) fn more(&mut self, asker: Asker, out: &mut Vec<Outcome>) {
         if let Some(reading) = self.answers.get_mut(&asker) {
             reading.is_wanted = true;

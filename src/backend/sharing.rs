@@ -183,14 +183,14 @@ fn is_last(answer: &Answer) -> bool {
 
 /// A backend whose equal queries are read once.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedBackend {
     backend: Backend,
     sharing: Sharing,
     /// What the backend has said and nobody was told.
     said: Vec<Outcome>,
 }
 
-impl Shared {
+impl SharedBackend {
     pub(super) fn new(backend: Backend) -> Self {
         Self { backend, sharing: Sharing::default(), said: Vec::new() }
     }

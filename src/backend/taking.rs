@@ -65,9 +65,9 @@ pub struct FoundColumn {
     pub declared: String,
     /// The type of ours whose values it holds; `None`: none.
     pub kind: Option<Type>,
-    /// It is one of the primary key's.
+    /// The column is one of the primary key's.
     pub is_key: bool,
-    /// It is never null, and nothing gives it a value.
+    /// The column is never null, and nothing gives it a value.
     pub is_required: bool,
     /// A row that comes without it is given the next number.
     pub is_generated: bool,

@@ -60,7 +60,7 @@ pub(super) enum Command {
 #[derive(Debug, Default)]
 struct Requests {
     answers: HashMap<u64, Answered<Answer>>,
-    /// Those that wait for a connection, as they are said.
+    /// Requests that wait for a connection, as they are said.
     unsent: VecDeque<(u64, String)>,
     last_id: u64,
 }

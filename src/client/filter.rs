@@ -209,19 +209,19 @@ impl Field {
         self.test("ilike", pattern)
     }
 
-    /// It begins with this.
+    /// The field's text begins with this.
     #[must_use]
     pub fn prefix(&self, text: &str) -> Filter {
         self.test("prefix", text)
     }
 
-    /// It ends with this.
+    /// The field's text ends with this.
     #[must_use]
     pub fn suffix(&self, text: &str) -> Filter {
         self.test("suffix", text)
     }
 
-    /// It has this in it.
+    /// The field's text has this in it.
     #[must_use]
     pub fn contains(&self, text: &str) -> Filter {
         self.test("contains", text)
@@ -239,19 +239,19 @@ impl Field {
         self.test("regex", expression)
     }
 
-    /// It is there, be it null.
+    /// The field is there, be it null.
     #[must_use]
     pub fn exists(&self) -> Filter {
         Filter(json!({"exists": self.0}))
     }
 
-    /// It is null.
+    /// The field is null.
     #[must_use]
     pub fn is_null(&self) -> Filter {
         Filter(json!({"null": self.0}))
     }
 
-    /// It is there and not null.
+    /// The field is there and not null.
     #[must_use]
     pub fn is_known(&self) -> Filter {
         Filter(json!({"known": self.0}))

@@ -35,7 +35,7 @@ use crate::client::socket::SocketError;
 use crate::client::socket::closed;
 use crate::client::socket::shake_hands;
 
-type Stream = TokioIo<Upgraded>;
+type WebSocketStream = TokioIo<Upgraded>;
 
 /// What comes from the server.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Drop for Link {
     }
 }
 
-async fn read(stream: ReadHalf<Stream>, to_us: flume::Sender<Heard>) {
+async fn read(stream: ReadHalf<WebSocketStream>, to_us: flume::Sender<Heard>) {
     let mut socket = WebSocket::after_handshake(ReadOnly(stream), Role::Client);
     socket.set_max_message_size(MESSAGE_BYTES_MAX);
     socket.set_auto_pong(false);
@@ -124,7 +124,7 @@ async fn read(stream: ReadHalf<Stream>, to_us: flume::Sender<Heard>) {
     }
 }
 
-async fn write(mut stream: WriteHalf<Stream>, to_server: flume::Receiver<Said>) {
+async fn write(mut stream: WriteHalf<WebSocketStream>, to_server: flume::Receiver<Said>) {
     let mut bytes = Vec::new();
     while let Ok(said) = to_server.recv_async().await {
         let is_last = matches!(said, Said::Close(_));
@@ -148,7 +148,7 @@ async fn write(mut stream: WriteHalf<Stream>, to_server: flume::Receiver<Said>) 
 }
 
 /// The reading half of a connection, of which nothing is written: what reads answers neither pings nor closes.
-struct ReadOnly(ReadHalf<Stream>);
+struct ReadOnly(ReadHalf<WebSocketStream>);
 
 impl AsyncRead for ReadOnly {
     fn poll_read(

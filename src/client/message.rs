@@ -219,7 +219,7 @@ impl<'a> RawTold<'a> {
         Ok(serde_json::from_str(self.members.required("subs")?)?)
     }
 
-    /// It as a value.
+    /// The message as a value.
     pub(crate) fn value(&self) -> Result<Told, NotProtocol> {
         let members = &self.members;
         let number = |name| Ok::<u64, NotProtocol>(serde_json::from_str(members.required(name)?)?);

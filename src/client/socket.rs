@@ -205,7 +205,7 @@ pub(super) fn closed(payload: &[u8]) -> SocketError {
 /// Asks for a WebSocket, and checks the answer whole.
 pub(super) async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
     let stream = way.connect().await.map_err(SocketError::Connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(Heard::new(stream)))
+    let (mut sender, connection) = http1::handshake(TokioIo::new(SilenceWatched::new(stream)))
         .await
         .map_err(|error| SocketError::Connect(io_error(error)))?;
     // It ends with the upgrade, or with its sender; what goes wrong is told to whoever waits for an answer.
@@ -270,19 +270,19 @@ fn reason(body: &[u8]) -> String {
 }
 
 /// The connection, with an ear for silence: a network that drops a connection's packets says nothing at all.
-struct Heard {
+struct SilenceWatched {
     stream: Stream,
     /// Runs out when nothing was heard for too long.
     silence: Pin<Box<Sleep>>,
 }
 
-impl Heard {
+impl SilenceWatched {
     fn new(stream: Stream) -> Self {
         Self { stream, silence: Box::pin(sleep(SILENCE_MAX)) }
     }
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for SilenceWatched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -301,7 +301,7 @@ impl AsyncRead for Heard {
     }
 }
 
-impl AsyncWrite for Heard {
+impl AsyncWrite for SilenceWatched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

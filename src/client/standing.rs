@@ -95,7 +95,7 @@ pub(super) struct Standing {
     /// The server has agreed on this connection.
     is_agreed: bool,
     is_behind: bool,
-    /// It was ended on the server because its reader is behind, and that was not answered yet.
+    /// The subscription was ended on the server because its reader is behind, and the server has not answered yet.
     is_ending: bool,
     /// What was told to be missing since it was last live.
     gaps: Vec<Gap>,

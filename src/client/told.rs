@@ -95,7 +95,7 @@ pub struct Published {
     pub topic: String,
     /// The numbering that the offset is of.
     pub epoch: String,
-    /// Its place.
+    /// The event's place in its topic.
     pub offset: u64,
     /// When the server ordered it, in microseconds since 1970.
     pub time_us: u64,
@@ -162,7 +162,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Its name, as `docs/CLIENTS.md` has it.
+    /// The cause's name, as `docs/CLIENTS.md` has it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -186,7 +186,7 @@ impl Publish {
         Self { r#type: "publish", id: 0, topic: topic.into(), key, op, ack, payload }
     }
 
-    /// It as a message. The payload's text stays as it is.
+    /// The publish as a message. The payload's text stays as it is.
     pub(crate) fn said(self, id: u64) -> String {
         serde_json::to_string(&Self { id, ..self })
             .unwrap_or_else(|error| unreachable!("strings and numbers are JSON: {error}"))

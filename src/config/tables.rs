@@ -37,25 +37,25 @@ pub(super) struct Table {
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "auth.keys",
-        read: keys,
+        read: |config, name, at, value, file| KEYS.read(config, name, (at, value), file),
         example: "[[auth.keys]]\nname = \"2026\"\nalgorithm = \"EdDSA\"\nfile = \"issuer-2026.pem\"\n",
         doc: "Several keys, each for one algorithm (as in `auth.algorithm`). `name` is what tokens call it in `kid`; without one it is tried for tokens that name none, or one that is not known.",
     },
     Table {
         name: "tls.certificates",
-        read: certificates,
+        read: |config, name, at, value, file| CERTIFICATES.read(config, name, (at, value), file),
         example: "[[tls.certificates]]\nfile = \"example.org.pem\"\nkey_file = \"example.org.key\"\n",
         doc: "Several certificates, each as in `tls.certificate_file` and `tls.key_file`. A client is shown the one for the name that it asks for (SNI); who asks for none, or for another, is shown the first. Of several for one name (an ECDSA and an RSA key) it is shown the first that it can check.",
     },
     Table {
         name: "tls.clients",
-        read: clients,
+        read: |config, name, at, value, file| CLIENTS.read(config, name, (at, value), file),
         example: "[[tls.clients]]\nname = \"dns:feeder.example.org\"\nuser = \"feeder\"\nroles = [\"feeder\"]\n",
         doc: "Clients that are known by a certificate (`tls.client_ca_file`). `name` is one of its names, with its kind in front: `dns:`, `uri:`, `email:`, `ip:`, `cn:` (a common name) or `subject:` (the whole subject, as `openssl x509 -noout -subject -nameopt RFC2253,-esc_msb` shows it); `dns:*.example.org` is for any one label. Of several that a certificate has the first that stands here counts. `user` is who that is (by default what stands behind the kind), and `roles` say what they may do.",
     },
     Table {
         name: "history.durable",
-        read: durable,
+        read: |config, name, at, value, file| DURABLE.read(config, name, (at, value), file),
         example: "[[history.durable]]\ntopics = [\"fleet/**\"]\nage_s_max = 2592000\nbytes_max = 10737418240\ntopic_events_max = 0\nsync = \"200ms\"\n",
         doc: "Topics whose history is kept on disk, in `data_dir`, and outlasts a restart ([HISTORY](HISTORY.md)); of several tables that name a topic the first one holds. What is older than `age_s_max` seconds, beyond `bytes_max` bytes as they lie on the disk, or beyond the last `topic_events_max` events of each topic is let go of, in whole segments of 16 MiB; 0, or left out: without bound. `sync`: how long what was written may lie unsynced, so that it is lost with the power: `\"always\"` (not at all), a duration from `\"1ms\"` to `\"60s\"`, or `\"off\"` (as long as the system likes; a publisher that asks for `ack=durable` has it synced at once). The usual: `\"200ms\"`.",
     },
@@ -250,15 +250,37 @@ pub(super) fn missing<const COUNT: usize>(
     members.into_iter().find(|(_, is_there)| !is_there).map(|(name, _)| name)
 }
 
-fn durable(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    let list = (name, "a list of tables: [[history.durable]]");
-    let read = |said: &mut DurableConfig, what: &str, member: &Member<'_>| {
+/// A list of tables that are alike.
+struct List<T> {
+    /// What is wanted where something else stands.
+    wanted: &'static str,
+    /// Takes a member; false: there is none of that name.
+    take: fn(&mut T, &str, &Member<'_>, &File<'_>) -> Result<bool, ConfigError>,
+    /// The member that must be there and is not.
+    lacks: fn(&T) -> Option<&'static str>,
+    /// Where all of them go.
+    of: fn(&mut Config) -> &mut Vec<T>,
+}
+
+impl<T: Default> List<T> {
+    fn read(
+        &self,
+        config: &mut Config,
+        name: &'static str,
+        (at, value): (usize, &DeValue<'_>),
+        file: &File<'_>,
+    ) -> Result<(), ConfigError> {
+        let take =
+            |said: &mut T, what: &str, member: &Member<'_>| (self.take)(said, what, member, file);
+        let all = each(config, (name, self.wanted), (at, value), file, take, self.lacks)?;
+        (self.of)(config).extend(all);
+        Ok(())
+    }
+}
+
+const DURABLE: List<DurableConfig> = List {
+    wanted: "a list of tables: [[history.durable]]",
+    take: |said, what, member, file| {
         match what {
             "topics" => said.topics = member.list(file)?,
             "age_s_max" => said.age_s_max = member.number(AGE_S_MAX, file)?,
@@ -277,46 +299,30 @@ fn durable(
             _ => return Ok(false),
         }
         Ok(true)
-    };
-    let lacks = |said: &DurableConfig| missing([("topics", !said.topics.is_empty())]);
-    let all = each(config, list, (at, value), file, read, lacks)?;
-    config.history.durable.extend(all);
-    Ok(())
-}
+    },
+    lacks: |said| missing([("topics", !said.topics.is_empty())]),
+    of: |config| &mut config.history.durable,
+};
 
-fn certificates(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    let list = (name, "a list of tables: [[tls.certificates]]");
-    let read = |said: &mut CertificateConfig, what: &str, member: &Member<'_>| {
+const CERTIFICATES: List<CertificateConfig> = List {
+    wanted: "a list of tables: [[tls.certificates]]",
+    take: |said, what, member, file| {
         match what {
             "file" => said.file = member.text(file)?,
             "key_file" => said.key_file = member.text(file)?,
             _ => return Ok(false),
         }
         Ok(true)
-    };
-    let lacks = |said: &CertificateConfig| {
+    },
+    lacks: |said| {
         missing([("file", !said.file.is_empty()), ("key_file", !said.key_file.is_empty())])
-    };
-    let all = each(config, list, (at, value), file, read, lacks)?;
-    config.tls.certificates.extend(all);
-    Ok(())
-}
+    },
+    of: |config| &mut config.tls.certificates,
+};
 
-fn clients(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    let list = (name, "a list of tables: [[tls.clients]]");
-    let read = |said: &mut ClientConfig, what: &str, member: &Member<'_>| {
+const CLIENTS: List<ClientConfig> = List {
+    wanted: "a list of tables: [[tls.clients]]",
+    take: |said, what, member, file| {
         match what {
             "name" => said.name = member.text(file)?,
             "user" => said.user = member.text(file)?,
@@ -324,22 +330,14 @@ fn clients(
             _ => return Ok(false),
         }
         Ok(true)
-    };
-    let lacks = |said: &ClientConfig| missing([("name", !said.name.is_empty())]);
-    let all = each(config, list, (at, value), file, read, lacks)?;
-    config.tls.clients.extend(all);
-    Ok(())
-}
+    },
+    lacks: |said| missing([("name", !said.name.is_empty())]),
+    of: |config| &mut config.tls.clients,
+};
 
-fn keys(
-    config: &mut Config,
-    name: &'static str,
-    at: usize,
-    value: &DeValue<'_>,
-    file: &File<'_>,
-) -> Result<(), ConfigError> {
-    let list = (name, "a list of tables: [[auth.keys]]");
-    let read = |said: &mut KeyConfig, what: &str, member: &Member<'_>| {
+const KEYS: List<KeyConfig> = List {
+    wanted: "a list of tables: [[auth.keys]]",
+    take: |said, what, member, file| {
         match what {
             "name" => said.name = member.text(file)?,
             "file" => said.file = member.text(file)?,
@@ -354,14 +352,12 @@ fn keys(
             _ => return Ok(false),
         }
         Ok(true)
-    };
-    let lacks = |said: &KeyConfig| {
+    },
+    lacks: |said| {
         missing([("algorithm", !said.algorithm.is_empty()), ("file", !said.file.is_empty())])
-    };
-    let all = each(config, list, (at, value), file, read, lacks)?;
-    config.auth.keys.extend(all);
-    Ok(())
-}
+    },
+    of: |config| &mut config.auth.keys,
+};
 
 /// Seconds of an age, at most: a thousand years.
 const AGE_S_MAX: u64 = 1000 * 366 * 24 * 3600;

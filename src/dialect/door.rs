@@ -32,7 +32,7 @@ pub enum Port {
 }
 
 impl Port {
-    /// Its word where listeners are handed from process to process.
+    /// The port's word where listeners are handed from process to process.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -51,7 +51,7 @@ impl Takes {
     /// Which of the types that are taken a request's body is of; `None`: that is not asked here.
     ///
     /// # Errors
-    /// It is of none of them.
+    /// The body is of none of the types that are taken.
     pub fn find(self, head: &Head) -> Result<Option<&'static MediaType>, NotTaken> {
         let Self::OneOf(taken) = self else { return Ok(None) };
         let coding = head.value(Name::ContentEncoding).unwrap_or_default();

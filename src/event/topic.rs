@@ -81,7 +81,7 @@ impl TopicName {
         Ok(Self(Arc::from(text)))
     }
 
-    /// Its text.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -156,7 +156,7 @@ impl TopicPattern {
         }
     }
 
-    /// Its text.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

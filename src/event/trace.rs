@@ -64,7 +64,7 @@ impl TraceContext {
         }
     }
 
-    /// Its text.
+    /// The text.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut out = Vec::with_capacity(TRACEPARENT_BYTES);

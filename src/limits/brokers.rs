@@ -33,10 +33,9 @@ pub const REDIS_READ_ENTRIES_MAX: usize = SOURCE_BATCH_MESSAGES_MAX;
 /// Milliseconds for which such a read waits for an entry before it is asked anew; less than the silence after which a server is taken for gone.
 pub const REDIS_BLOCK_MS: u64 = 10_000;
 const _: () = assert!(REDIS_BLOCK_MS < BROKER_SILENCE_MS_MAX / 2);
-/// Bytes of a row of an outbox as JSON; a larger one is passed over as unusable.
+/// Bytes of a row of an outbox as JSON; a larger one is passed over as unusable. Rows that come together have as many bytes as a batch, but for the last one.
 pub const OUTBOX_ROW_BYTES_MAX: usize = POSTGRES_MESSAGE_BYTES_MAX - 64 * 1024;
-/// Rows of an outbox that are fetched at a time; they lie in memory together.
-pub const OUTBOX_ROWS_AT_ONCE: usize = 32;
+const _: () = assert!(OUTBOX_ROW_BYTES_MAX <= SOURCE_MESSAGE_BYTES_MAX);
 /// Milliseconds that a statement on an outbox may take; then the connection is made anew.
 pub const OUTBOX_STATEMENT_MS_MAX: u64 = 10_000;
 /// Milliseconds until it is looked again for rows of which somebody has said that they are there, at first; twice as long each time.

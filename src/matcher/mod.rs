@@ -100,7 +100,7 @@ struct Buffers {
 /// Who asks for one topic pattern.
 #[derive(Clone, Copy, Debug, Default)]
 struct Subject {
-    /// Those who want all of its events.
+    /// The group of subscriptions that want all of its events.
     plain: Option<GroupId>,
     /// The filters of those who want some, if there are any.
     tree: Option<NodeId>,

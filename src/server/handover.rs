@@ -34,7 +34,7 @@ pub enum HandoverError {
     Shard(io::Error),
     /// The program could not be started.
     Start(io::Error),
-    /// It ended, or did not become ready in time.
+    /// The new process ended, or did not become ready in time.
     NotReady(String),
 }
 

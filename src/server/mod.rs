@@ -109,7 +109,7 @@ use parties::Parties;
 use places::Place;
 use plan::Plan;
 use shard_thread::Go;
-use shard_thread::Job;
+use shard_thread::ShardJob;
 use sourcing::Sourcing;
 use storing::Past;
 use storing::Storing;
@@ -445,7 +445,7 @@ impl Starting {
             starting.wires.push(Wire { ask, end, relisten });
             let (go, step) = flume::bounded(1);
             let (renew, renewed) = flume::bounded(SETTINGS_RENEWALS_MAX);
-            let job = Job {
+            let job = ShardJob {
                 driver: plan.driver.driver,
                 cpu: plan.cpus.get(id.index()).copied(),
                 has_own_table: plan.has_own_tables,

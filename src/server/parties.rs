@@ -27,7 +27,7 @@ use crate::shard::Hooks;
 use crate::shard::PartyId;
 use crate::tables::Schema;
 
-/// Those that are configured, before they are begun.
+/// Parties that are configured, before they are begun.
 pub(super) struct Parties<'a, M> {
     pub(super) keeper: Option<JwksKeeper>,
     pub(super) store: Option<BeginStore<'a, M>>,
@@ -68,7 +68,7 @@ pub(super) struct BeginStore<'a, M> {
 
 type Begin<'a, M> = dyn FnOnce(StorePlace<'_, M>) -> Result<Storing, StartError> + 'a;
 
-/// Those that have begun. They stop when dropped.
+/// Parties that have begun. They stop when dropped.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) keeping: Option<Keeping>,

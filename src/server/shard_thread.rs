@@ -40,7 +40,7 @@ use crate::shard::Response;
 use crate::shard::Stats;
 
 /// What a thread is given.
-pub(super) struct Job<W: World> {
+pub(super) struct ShardJob<W: World> {
     pub(super) driver: Driver,
     pub(super) cpu: Option<usize>,
     pub(super) has_own_table: bool,
@@ -96,7 +96,7 @@ impl Desk for FrontDesk {
 }
 
 /// Runs a shard until it is told to stop; `None`: it never began.
-pub(super) fn run<W: World>(job: Job<W>, world: impl FnOnce() -> W) -> Option<Left> {
+pub(super) fn run<W: World>(job: ShardJob<W>, world: impl FnOnce() -> W) -> Option<Left> {
     let _guard = AbortsOnPanic;
     let report = job.report.clone();
     match begin(job, world) {
@@ -118,7 +118,7 @@ pub(super) fn run<W: World>(job: Job<W>, world: impl FnOnce() -> W) -> Option<Le
 
 /// Takes the steps up to the loop.
 fn begin<W: World>(
-    mut job: Job<W>,
+    mut job: ShardJob<W>,
     world: impl FnOnce() -> W,
 ) -> Result<Option<(Runtime, Core<W>)>, StartError> {
     pin(job.cpu);

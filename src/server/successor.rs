@@ -48,7 +48,7 @@ pub enum SuccessionError {
     Nobody(SocketAddr),
     /// Somebody is there, of another user.
     Stranger(SocketAddr),
-    /// It does not give its sockets.
+    /// The former process does not give its sockets.
     NotGiven(io::Error),
     /// The kernel does not let us ask.
     Socket(io::Error),

@@ -27,7 +27,7 @@ pub(super) struct Taken {
     pub(super) key: Vec<ColumnId>,
 }
 
-/// Those that are, in the order of the configuration.
+/// Tables that are taken, in the order of the configuration.
 #[derive(Debug, Default)]
 pub(super) struct Taking {
     pub(super) tables: Vec<Taken>,

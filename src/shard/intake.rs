@@ -22,6 +22,7 @@ use crate::auth::AddressKey;
 use crate::clock::Now;
 use crate::limits::HEARD_BYTES_MAX;
 use crate::limits::INPUT_FREED_SHARE;
+use crate::limits::SUBSCRIBED_MAX;
 use crate::wire::decoder::Inbound;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -35,9 +36,11 @@ pub(super) struct Intake {
     /// What WebSockets' decoders share.
     inbound: Inbound,
     /// Connections that have said more than could be carried out at once, and go on in the next turn.
-    unheard: VecDeque<ConnRef>,
+    unheard: VecDeque<(ConnRef, Lack)>,
     /// Bytes of drafts that were carried out in this turn.
     heard_bytes: usize,
+    /// Subscriptions that were looked at in this turn.
+    subscribed: usize,
     /// Uploads that found everything full, and when they try again.
     retries: Deadlines<ConnRef>,
     /// What finds the fields of every payload.
@@ -58,6 +61,15 @@ struct Holder {
 /// Bytes, and which connection holds them.
 type BytesHeld = (usize, Reverse<u32>);
 
+/// What a turn had no more of for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// Time for subscriptions: there is no need to look at the connection before there is some.
+    Subscriptions,
+    /// Something else, of which the connection itself knows.
+    Other,
+}
+
 impl Intake {
     pub(super) fn new(bytes_max: usize, shard_count: u16) -> Self {
         Self {
@@ -67,6 +79,7 @@ impl Intake {
             inbound: Inbound::default(),
             unheard: VecDeque::new(),
             heard_bytes: 0,
+            subscribed: 0,
             retries: Deadlines::default(),
             ingest: Ingest::new(shard_count),
             tickets: Tickets::default(),
@@ -89,9 +102,19 @@ impl Intake {
         self.heard_bytes += bytes;
     }
 
+    /// Whether a turn in which subscriptions were looked at has time for more.
+    pub(super) const fn has_time_to_subscribe(&self) -> bool {
+        self.subscribed < SUBSCRIBED_MAX
+    }
+
+    /// Notes that so many subscriptions are looked at in this turn.
+    pub(super) const fn subscribed(&mut self, count: usize) {
+        self.subscribed += count;
+    }
+
     /// Has a connection gone on with at the end of this turn, or the next; nobody stands in that line twice.
-    pub(super) fn hear_later(&mut self, conn: ConnRef) {
-        self.unheard.push_back(conn);
+    pub(super) fn hear_later(&mut self, conn: ConnRef, lack: Lack) {
+        self.unheard.push_back((conn, lack));
     }
 
     /// Whether somebody has said more than was carried out.
@@ -101,13 +124,13 @@ impl Intake {
 
     /// A new turn begins for drafts; how many connections are to be gone on with in it.
     pub(super) fn begin_hearing(&mut self) -> usize {
-        self.heard_bytes = 0;
+        (self.heard_bytes, self.subscribed) = (0, 0);
         self.unheard.len()
     }
 
-    /// Bytes of drafts that were carried out in this turn.
-    pub(super) const fn heard_bytes(&self) -> usize {
-        self.heard_bytes
+    /// What was carried out in this turn: bytes of drafts, and subscriptions.
+    pub(super) const fn carried_out(&self) -> (usize, usize) {
+        (self.heard_bytes, self.subscribed)
     }
 
     /// The first so many in the line published in this turn, and are last in the next one.
@@ -115,7 +138,7 @@ impl Intake {
         self.unheard.rotate_left(served.min(self.unheard.len()));
     }
 
-    pub(super) fn pop_unheard(&mut self) -> Option<ConnRef> {
+    pub(super) fn pop_unheard(&mut self) -> Option<(ConnRef, Lack)> {
         self.unheard.pop_front()
     }
 

@@ -16,7 +16,7 @@ use crate::limits::SESSIONS_WAITING_MAX;
 
 /// Something that was asked of the store.
 #[derive(Debug)]
-struct Asked {
+struct StoreAnswerAwaited {
     /// The connection that waits for it.
     who: Option<Address>,
     /// The session is to be taken out of the folder.
@@ -31,7 +31,7 @@ pub(super) struct Keeping {
     durable: Option<Grants>,
     /// Names of sessions that lie in the folder, or may.
     lying: HashSet<ClientName, foldhash::fast::RandomState>,
-    asked: BTreeMap<u64, Asked>,
+    asked: BTreeMap<u64, StoreAnswerAwaited>,
     newest_ticket: u64,
     /// Sessions that have ended, and lie there still.
     ended: VecDeque<ClientName>,
@@ -92,13 +92,13 @@ impl Keeping {
         }
         self.newest_ticket += 1;
         let ended = has_ended.then(|| name.clone());
-        self.asked.insert(self.newest_ticket, Asked { who, ended, since_ms: now_ms });
+        self.asked.insert(self.newest_ticket, StoreAnswerAwaited { who, ended, since_ms: now_ms });
         Some(self.newest_ticket)
     }
 
     /// The store has answered; who waits for it.
     pub(super) fn answered(&mut self, ticket: u64, is_kept: bool) -> Option<Address> {
-        let Asked { who, ended, .. } = self.asked.remove(&ticket)?;
+        let StoreAnswerAwaited { who, ended, .. } = self.asked.remove(&ticket)?;
         self.ended.extend(ended.filter(|_| !is_kept));
         who
     }
@@ -108,7 +108,7 @@ impl Keeping {
         let mut late = Vec::new();
         while let Some(first) = self.asked.first_entry().filter(|of| of.get().since_ms < before_ms)
         {
-            let Asked { who, ended, .. } = first.remove();
+            let StoreAnswerAwaited { who, ended, .. } = first.remove();
             self.ended.extend(ended);
             late.extend(who);
         }

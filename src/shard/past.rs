@@ -62,7 +62,7 @@ pub(super) struct SnapshotRest {
     pub(super) parts: VecDeque<(HomeId, TopicPattern)>,
     /// Only upserts are told.
     pub(super) is_of_states: bool,
-    /// Its subscription began then, in microseconds since 1970, and hears everything later live; 0: it ran already, or hears nothing live yet.
+    /// The subscription began then, in microseconds since 1970, and hears everything later live; 0: it ran already, or hears nothing live yet.
     pub(super) since_us: u64,
 }
 
@@ -113,25 +113,26 @@ pub(super) fn start_anywhere(since: &Since) -> Start {
     }
 }
 
-/// Up to where a stream is known to have been told before its first event: where it says so itself. Homes that are not asked have nothing to tell.
+/// Up to where a stream is known to have been told before its first event: where it says so itself, or up to where everything was told `here` if it begins
+/// now, for it hears what is told here from now on. Homes that are not asked have nothing to tell.
 pub(super) fn first_cursor(
     since: &Since,
     homes: &[HomeId],
-    home_count: usize,
+    here: &[u64],
     of: impl Fn(HomeId, &str) -> bool,
 ) -> Vec<u64> {
     let known_at = |home: HomeId| match since {
+        Since::Now => here[home.index()],
         Since::Cursor(cursor) if of(home, &cursor.epoch) => cursor.times_us[home.index()],
         Since::Cursor(_) | Since::Earliest | Since::Lost => 1,
         Since::Time(time_us) => time_us.saturating_sub(1).max(1),
-        Since::Now
-        | Since::Last
+        Since::Last
         | Since::Tail(_)
         | Since::Snapshot(_)
         | Since::States(_)
         | Since::Position(_) => 0,
     };
-    let all = (0..).map(HomeId).take(home_count);
+    let all = (0..).map(HomeId).take(here.len());
     all.map(|home| match since {
         Since::Cursor(_) => known_at(home),
         _ if homes.contains(&home) => known_at(home),

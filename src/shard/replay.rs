@@ -91,9 +91,9 @@ impl Shard {
             }),
             ..Replay::new(serial, target, &subscription.id)
         };
-        let home_count = self.shards.homes().count();
+        let here = self.telling.gathered.cursor();
         let cursor =
-            first_cursor(since, &homes, home_count, |home, of| self.shards.is_epoch_of(of, home));
+            first_cursor(since, &homes, here, |home, of| self.shards.is_epoch_of(of, home));
         if let Some(solo) = self.conns.solo_mut(id) {
             // Nearly everyone has one at a time.
             solo.replays.reserve_exact(1);

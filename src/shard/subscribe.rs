@@ -232,7 +232,7 @@ impl Shard {
     }
 
     /// Whether the shard has room for a connection with these subscriptions.
-    fn fit(&self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
+    fn fit(&mut self, id: ConnId, subs: &[Arc<Subscription>]) -> Result<(), Refusal> {
         let (held, most) = (self.classes.bytes(), self.settings.memory.subscriptions_bytes_max);
         let Some(voice) = self.conns.voice_of(id) else { return Ok(()) };
         // The least that it can come to, first: nearly always there is room, and no key has to be made.
@@ -240,6 +240,8 @@ impl Shard {
         if held + weight <= most {
             return Ok(());
         }
+        // What is refused takes its time, too.
+        self.intake.subscribed(subs.len());
         let (subs, is_alone) = (subs.to_vec(), subs.iter().any(|sub| sub.is_alone()));
         let key = ClassKey { voice, subs, alone: None, is_asleep: false, is_mixed: false };
         let added = if is_alone { weight } else { self.classes.bytes_added(&key) };
@@ -364,6 +366,7 @@ impl Shard {
         if subs.is_empty() {
             return;
         }
+        self.intake.subscribed(subs.len());
         let is_alone = subs.iter().any(|sub| sub.is_alone());
         let alone = if is_alone { self.conns.conn_ref(id) } else { None };
         let is_asleep = self.conns.solo(id).is_some_and(|solo| solo.is_all_past(subs.len()));

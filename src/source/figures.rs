@@ -34,27 +34,43 @@ pub enum Count {
 impl Count {
     /// All of them, with their names and what they mean.
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::Messages, "messages", "Messages that a source has fetched."),
-        (Self::Events, "events", "Events that were made of a source's messages, and are told."),
-        (Self::Dropped, "dropped", "Events that a source's filter, or their age, keeps out."),
+        (Self::Messages, "fanwire_source_messages_total", "Messages that a source has fetched."),
+        (
+            Self::Events,
+            "fanwire_source_events_total",
+            "Events that were made of a source's messages, and are told.",
+        ),
+        (
+            Self::Dropped,
+            "fanwire_source_dropped_total",
+            "Events that a source's filter, or their age, keeps out.",
+        ),
         (
             Self::Duplicates,
-            "duplicates",
+            "fanwire_source_duplicates_total",
             "Events that came again after a crash, and were told before.",
         ),
         (
             Self::Unusable,
-            "unusable",
+            "fanwire_source_unusable_total",
             "Messages, or parts of them, of which no event could be made.",
         ),
         (
             Self::Full,
-            "full",
+            "fanwire_source_full_total",
             "Times at which there was no room for a source's events, and it waited.",
         ),
-        (Self::Gaps, "gaps", "Gaps that a source's far end has said."),
-        (Self::Lost, "lost", "Messages in such gaps, as far as the far end says how many."),
-        (Self::Unkept, "unkept", "Positions of a source that could not be kept."),
+        (Self::Gaps, "fanwire_source_gaps_total", "Gaps that a source's far end has said."),
+        (
+            Self::Lost,
+            "fanwire_source_lost_total",
+            "Messages in such gaps, as far as the far end says how many.",
+        ),
+        (
+            Self::Unkept,
+            "fanwire_source_unkept_total",
+            "Positions of a source that could not be kept.",
+        ),
     ];
 }
 

@@ -153,7 +153,7 @@ impl Tail {
         let at = at.unwrap_or(if self.is_first && self.starts_at_end { metadata.len() } else { 0 });
         (self.is_first, self.is_unsaid) = (false, true);
         self.watch = watch(&self.path);
-        reading(file, &metadata, at).map(Some).map_err(|error| self.fault(&error))
+        reading_at(file, &metadata, at).map(Some).map_err(|error| self.fault(&error))
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
@@ -177,12 +177,12 @@ impl Tail {
         match found {
             Some((file, metadata)) if metadata.len() < place.at => {
                 self.reading =
-                    Some(reading(file, &metadata, 0).map_err(|error| self.fault(&error))?);
+                    Some(reading_at(file, &metadata, 0).map_err(|error| self.fault(&error))?);
                 self.watch = watch(&self.path);
                 Ok(gap("the file was cut"))
             }
             Some((file, metadata)) => {
-                let going_on = reading(file, &metadata, place.at);
+                let going_on = reading_at(file, &metadata, place.at);
                 self.reading = Some(going_on.map_err(|error| self.fault(&error))?);
                 self.watch = watch(&self.path);
                 Ok(None)
@@ -252,7 +252,13 @@ impl Tail {
         if let Some(line) = reading.lines.end() {
             put(line, reading.place, &self.subject, batch);
         }
-        self.reading = self.open(Some(0))?;
+        self.reading = match put_aside_after(&self.path, &own) {
+            Some((file, metadata)) => {
+                self.is_unsaid = true;
+                Some(reading_at(file, &metadata, 0).map_err(|error| self.fault(&error))?)
+            }
+            None => self.open(Some(0))?,
+        };
         self.say_place(batch);
         Ok(())
     }
@@ -285,7 +291,7 @@ impl Tail {
 }
 
 /// Begins to read a file at a place of it.
-fn reading(file: File, metadata: &fs::Metadata, at: u64) -> io::Result<Reading> {
+fn reading_at(file: File, metadata: &fs::Metadata, at: u64) -> io::Result<Reading> {
     let head = head_of(&file)?;
     let place = Place { device: metadata.dev(), inode: metadata.ino(), head, at };
     Ok(Reading { file, place, lines: Lines::from(at), read: at, aside_ms: None })
@@ -335,19 +341,43 @@ fn is_same(file: &File, metadata: &fs::Metadata, place: Place) -> bool {
         && (place.head == 0 || head_of(file).is_ok_and(|head| head == place.head))
 }
 
-/// The file of a position among those in the folder of a path: it was put aside.
-fn beside(path: &Path, place: Place) -> Option<(File, fs::Metadata)> {
+/// Files in the folder of a path.
+fn siblings(path: &Path) -> impl Iterator<Item = fs::DirEntry> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let entries = fs::read_dir(folder).ok()?.take(SOURCE_FILES_LOOKED_AT_MAX);
-    let mut found = entries.filter_map(Result::ok).filter_map(|entry| {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.take(SOURCE_FILES_LOOKED_AT_MAX).filter_map(Result::ok)
+}
+
+/// The file of a position among those in the folder of a path: it was put aside.
+fn beside(path: &Path, place: Place) -> Option<(File, fs::Metadata)> {
+    let mut found = siblings(path).filter_map(|entry| {
         let metadata = entry.metadata().ok()?;
         let is_meant = (metadata.dev(), metadata.ino()) == (place.device, place.inode);
-        open(&entry.path()).ok()?.filter(|_| is_meant)
+        if is_meant { open(&entry.path()).ok()? } else { None }
     });
     found.find(|(file, metadata)| is_same(file, metadata, place))
+}
+
+/// The file that stood at a path after another one and was put aside, too: of those that are called like it the one that was written to first, after that.
+fn put_aside_after(path: &Path, before: &fs::Metadata) -> Option<(File, fs::Metadata)> {
+    let written = |metadata: &fs::Metadata| (metadata.mtime(), metadata.mtime_nsec());
+    let name = path.file_name()?.to_str()?;
+    let there = fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+    let aside = siblings(path).filter_map(|entry| {
+        let called = entry.file_name();
+        let called = called.to_str()?;
+        let is_packed = [".gz", ".xz", ".zst", ".bz2"].iter().any(|end| called.ends_with(end));
+        let metadata = entry.metadata().ok()?;
+        let is_there = Some((metadata.dev(), metadata.ino())) == there;
+        let is_one = called.starts_with(name) && !is_packed && !is_there && metadata.is_file();
+        (is_one && written(&metadata) > written(before))
+            .then_some((written(&metadata), entry.path()))
+    });
+    let (_, next) = aside.min()?;
+    open(&next).ok()?
 }
 
 /// Has the system tell of what is written; `None`: it cannot, and the file is looked at again and again.
@@ -433,7 +463,12 @@ impl Connector for Tail {
                 return Ok(());
             };
             let length = reading.file.metadata().map_or(0, |metadata| metadata.len());
-            self.lag = length.saturating_sub(reading.lines.at());
+            // What stands in the place of one that was put aside comes next.
+            let next = match reading.aside_ms {
+                Some(_) => fs::metadata(&self.path).map_or(0, |metadata| metadata.len()),
+                None => 0,
+            };
+            self.lag = length.saturating_sub(reading.lines.at()) + next;
             if batch.has_room() {
                 self.look_around(batch)?;
             }

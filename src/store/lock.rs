@@ -68,7 +68,7 @@ impl Lock {
     /// Who has a folder, as they put it; `None`: nobody. Changes nothing.
     ///
     /// # Errors
-    /// It cannot be seen.
+    /// The lock cannot be seen.
     pub fn holder(folder: &Path) -> io::Result<Option<String>> {
         let mut file = match File::open(folder.join(LOCK_NAME)) {
             Ok(file) => file,

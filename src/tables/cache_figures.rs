@@ -5,13 +5,13 @@
 pub struct CacheFigures {
     /// Answers and totals that were there.
     pub hits: u64,
-    /// Those that were not, or were of before a write.
+    /// Answers and totals that were looked for and not there, or of before a write.
     pub misses: u64,
-    /// Those that were not looked for, since their server is gone or has too much to do, or that it has not answered in time.
+    /// Answers and totals that were not looked for, since their server is gone or has too much to do, or for which the server has not answered in time.
     pub unanswered: u64,
     /// Answers and totals that were kept.
     pub kept: u64,
-    /// Those that had to go for others.
+    /// Answers and totals that had to go for others.
     pub evicted: u64,
     /// How often a server was lost, or not to be had.
     pub failures: u64,

@@ -30,7 +30,7 @@ pub enum ErrorCode {
     TooLarge,
     /// There is no room for more rows.
     Full,
-    /// It took longer than it may.
+    /// The query or write took longer than it may.
     TooSlow,
     /// More is asked just now than is answered; try again.
     Busy,

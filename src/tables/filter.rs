@@ -37,9 +37,9 @@ pub enum Filter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     Compare(Comparison, Value),
-    /// It equals one of these.
+    /// The value equals one of these.
     In(Vec<Value>),
-    /// Its text matches a pattern ([`like`]).
+    /// The value's text matches a pattern ([`like`]).
     Like {
         pattern: Arc<str>,
         ignore_case: bool,

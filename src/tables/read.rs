@@ -22,9 +22,9 @@ use crate::event::json::Token;
 /// What is done with members that are no columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// They are passed over.
+    /// Unknown columns are passed over.
     Ignored,
-    /// They are refused.
+    /// Unknown columns are refused.
     Refused,
 }
 

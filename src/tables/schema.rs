@@ -16,7 +16,7 @@ use crate::event::TopicPattern;
 pub struct TableId(pub u16);
 
 impl TableId {
-    /// Its place in the list of all tables.
+    /// The table's place in the list of all tables.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -28,7 +28,7 @@ impl TableId {
 pub struct ColumnId(pub u16);
 
 impl ColumnId {
-    /// Its place in the list of the table's columns.
+    /// The column's place in the list of the table's columns.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -40,7 +40,7 @@ impl ColumnId {
 pub struct RelationId(pub u16);
 
 impl RelationId {
-    /// Its place in the list of the table's relations.
+    /// The relation's place in the list of the table's relations.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

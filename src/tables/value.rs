@@ -224,7 +224,7 @@ impl Value {
         )
     }
 
-    /// Its text, in which patterns are looked for; `None`: null, or of a type that has none.
+    /// The value's text, in which patterns are looked for; `None`: null, or of a type that has none.
     #[must_use]
     pub fn to_text(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {

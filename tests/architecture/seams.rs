@@ -10,7 +10,7 @@ use super::source::functions;
 use super::source::sources;
 
 /// Traits that are seams: whoever is behind one answers for each of its methods.
-const SEAMS: [&str; 4] = ["Talk", "Sink", "Disk", "Message"];
+const SEAMS: [&str; 5] = ["Talk", "Sink", "Disk", "Message", "Connector"];
 
 #[test]
 fn no_method_of_a_seam_has_a_default_or_an_empty_body() {

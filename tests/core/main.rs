@@ -21,6 +21,7 @@ mod simulation;
 mod since_last;
 mod snapshot;
 mod stalled;
+mod stream_ids;
 #[path = "../support/mod.rs"]
 mod support;
 mod toy_party;

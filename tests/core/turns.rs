@@ -5,6 +5,7 @@ use serde_json::json;
 use fanwire::event::ShardId;
 use fanwire::event::TopicName;
 use fanwire::event::home_of;
+use fanwire::limits::SUBSCRIBED_MAX;
 use fanwire::limits::UNITS_EVENT;
 use fanwire::limits::UNITS_SEND;
 use fanwire::limits::UPLOAD_HELD_MS_MAX;
@@ -190,4 +191,31 @@ fn publishers_that_say_more_than_a_turn_takes_take_turns() {
         assert!(turn <= 6 || *least.unwrap() > 0, "after {turn} turns: {answered:?}");
         assert!(*most.unwrap() <= least.unwrap() + 8, "after {turn} turns: {answered:?}");
     }
+}
+
+#[test]
+fn those_who_subscribe_at_the_same_moment_do_so_over_several_turns() {
+    let mut world = World::new(1, &roomy());
+    let clients: Vec<_> =
+        (0..2_500).map(|_| Client::connect(&mut world, 0, 1 << 16, false)).collect();
+    let wish = json!({"type": "subscribe", "id": 1, "topics": ["t"]});
+    let mut witness = subscriber(&mut world, &wish);
+    let before = world.shards[0].stats().subscriptions;
+    for (number, client) in clients.iter().enumerate() {
+        let topic = format!("orders/{number}");
+        client.say(&mut world, &json!({"type": "subscribe", "id": 1, "topics": [topic]}));
+    }
+    // Those who publish do not wait for those who subscribe.
+    let publisher = Client::connect(&mut world, 0, 1 << 16, false);
+    publisher.say(&mut world, &json!({"type": "publish", "id": 1, "topic": "t", "payload": {}}));
+    let mut made = Vec::new();
+    while made.iter().sum::<u64>() < 2_500 {
+        made.push(world.shards[0].stats().subscriptions - before - made.iter().sum::<u64>());
+        assert!(made.len() < 100, "there is no end to it: {made:?}");
+        world.work(0);
+        witness.read(&mut world, usize::MAX);
+        assert!(!witness.told.is_empty(), "an event was not told in the first turn");
+    }
+    let most = made.iter().max().copied();
+    assert!(most <= Some(SUBSCRIBED_MAX as u64), "so many in a turn: {made:?}");
 }

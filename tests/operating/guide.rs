@@ -31,15 +31,15 @@ impl Drop for Folder {
     }
 }
 
-#[test]
-fn every_command_of_the_guide_does_what_it_says() {
-    let page = fs::read_to_string(file("docs/OPERATING.md")).unwrap();
-    let blocks = blocks(&page);
-    assert!(blocks.len() >= 10, "the page was not understood");
-    let folder = Folder(std::env::temp_dir().join(format!("fanwire-guide-{}", std::process::id())));
+/// Types what stands on a page, in an empty folder, with a free port in place of this one: what is said on standard output.
+fn typed(name: &str, page: &str, port: &str) -> String {
+    let blocks = blocks(&fs::read_to_string(file(page)).unwrap());
+    assert!(!blocks.is_empty(), "the page was not understood");
+    let folder = std::env::temp_dir().join(format!("fanwire-{name}-{}", std::process::id()));
+    let folder = Folder(folder);
     fs::create_dir_all(&folder.0).unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let script = format!("set -eu\n{}\n", blocks.join("\n")).replace("8443", &free.to_string());
+    let script = format!("set -eu\n{}\n", blocks.join("\n")).replace(port, &free.to_string());
     // A host of a test need not hold as many as one that serves.
     let script = script.replace("connections_max = 12000", "connections_max = 200");
     let script = script.replace("1073741824", "268435456");
@@ -57,16 +57,49 @@ fn every_command_of_the_guide_does_what_it_says() {
     let said = fs::read_to_string(said).unwrap();
     let wrong = fs::read_to_string(wrong).unwrap();
     let log = fs::read_to_string(folder.0.join("fanwire.log")).unwrap_or_default();
-    assert!(status.success(), "{said}\n{wrong}\n{log}");
-    for expected in [
-        "{\"status\":\"ready\"}",
-        "fanwire_events_total 1",
-        "\"topic\":\"fleet/north\"",
-        "roles.viewer.subscribe",
-        "SLOWEST",
-    ] {
+    assert!(status.success(), "{page}: {said}\n{wrong}\n{log}");
+    said
+}
+
+fn assert_said(said: &str, expected: &[&str]) {
+    for expected in expected {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+}
+
+#[test]
+fn every_command_of_the_guide_does_what_it_says() {
+    let said = typed("guide", "docs/OPERATING.md", "8443");
+    assert_said(
+        &said,
+        &[
+            "{\"status\":\"ready\"}",
+            "fanwire_events_total 1",
+            "\"topic\":\"fleet/north\"",
+            "roles.viewer.subscribe",
+            "SLOWEST",
+        ],
+    );
+}
+
+#[test]
+fn every_command_about_sources_does_what_it_says() {
+    let said = typed("sources", "docs/sources/README.md", "8080");
+    assert_said(
+        &said,
+        &[
+            r#"{"topic":"fleet/north","key":"v1","op":"upsert","payload":{"vehicle":{"id":"v1","team":"north"},"speed":42,"at":1758890800}}"#,
+            r#"{"dropped":1}"#,
+            "{\"status\":\"ready\"}",
+            "\"topic\":\"fleet/none\"",
+            "fanwire_source_events_total{source=\"fleet\",kind=\"file\"} 2",
+        ],
+    );
+    let said = typed("stdin", "docs/sources/stdin.md", "8080");
+    assert_said(
+        &said,
+        &[r#"{"topic":"ticks/a","key":"a","op":"upsert","payload":{"symbol":"a","price":3}}"#],
+    );
 }
 
 /// Commands that the page names within its sentences and tables.

@@ -14,25 +14,11 @@ use fanwire::auth::TokenRules;
 use fanwire::auth::Verifier;
 use fanwire::auth::parse_jwks;
 
+use crate::support::random::Random;
+
 const NOW_S: u64 = 1_767_225_600;
 const SECRET: [u8; 32] = *b"0123456789abcdef0123456789abcdef";
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("it is below a usize")
-    }
-}
 
 /// A text with a few places changed, doubled, cut or filled with what parsers trip over.
 fn changed(text: &str, random: &mut Random) -> String {
@@ -75,7 +61,7 @@ fn a_changed_token_is_never_accepted() {
         .unwrap();
     assert!(verifier.verify(&token, NOW_S).is_ok());
     for seed in 0..20_000 {
-        let other = changed(&token, &mut Random(seed));
+        let other = changed(&token, &mut Random::new(seed));
         if other != token {
             assert!(verifier.verify(&other, NOW_S).is_err(), "seed {seed}: {other:?}");
         }
@@ -95,7 +81,7 @@ fn signed_claims_of_any_shape_stop_nothing() {
     );
     let mut accepted = 0;
     for seed in 0..20_000 {
-        let token = signed(&changed(&claims, &mut Random(seed)));
+        let token = signed(&changed(&claims, &mut Random::new(seed)));
         if let Ok(principal) = verifier.verify(&token, NOW_S) {
             accepted += 1;
             let restricted = principal.forced_filters.len() == 1;
@@ -139,7 +125,7 @@ fn key_sets_and_origins_of_any_shape_stop_nothing() {
     let entries = ["https://app.example.com", "https://*.example.org:8443"];
     let origins = Origins::new(&entries, &["fan.example.com"]).unwrap();
     for seed in 0..20_000 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let text = changed(JWKS, &mut random);
         if let Ok(jwks) = parse_jwks(text.as_bytes(), JwksOrigin::Url) {
             assert!(

@@ -17,6 +17,7 @@ mod secure;
 #[path = "../support/socket.rs"]
 mod socket;
 mod sockets;
+mod sources;
 mod tls;
 mod tls_attacks;
 mod tls_clients;

@@ -4,8 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
+use std::net::Shutdown;
+use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanwire::server::Server;
 use rustls::pki_types::CertificateDer;
@@ -103,6 +106,77 @@ fn the_last_message_of_a_handshake_and_the_first_request_may_come_in_one_read() 
     }
     stream.sock.write_all(&all).unwrap();
     assert!(read_all(&mut stream).starts_with("HTTP/1.1 200 "));
+}
+
+/// How a client says that it says no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// By TLS alone: its socket stays open both ways.
+    Notify,
+    /// By its socket alone.
+    Socket,
+    Both,
+}
+
+/// Has a client say all that it has to say in one read of the server's, from the last message of its handshake to its end.
+fn say_in_one_read(address: SocketAddr, server: &Secured, said: &[u8], end: End) -> Stream {
+    let mut stream = connect(address, "localhost", &server.client());
+    // Less than it takes the server to give up an idle connection, or to say a comment on a stream.
+    stream.sock.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.conn.write_tls(&mut stream.sock).unwrap();
+    while stream.conn.is_handshaking() {
+        stream.conn.read_tls(&mut stream.sock).unwrap();
+        stream.conn.process_new_packets().unwrap();
+    }
+    stream.conn.writer().write_all(said).unwrap();
+    if end != End::Socket {
+        stream.conn.send_close_notify();
+    }
+    let mut all = Vec::new();
+    while stream.conn.wants_write() {
+        stream.conn.write_tls(&mut all).unwrap();
+    }
+    stream.sock.write_all(&all).unwrap();
+    if end != End::Notify {
+        stream.sock.shutdown(Shutdown::Write).unwrap();
+    }
+    stream
+}
+
+#[test]
+fn an_end_that_comes_with_the_first_request_is_noticed() {
+    const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let server = Secured::start(2, "request_timeout_s = 3600\nmqtt.listen = '127.0.0.1:0'\n");
+    let mqtt = server.running().address_of(fanwire::shard::Port::Own("mqtt")).unwrap();
+    let shared = server.address();
+    let calls = [
+        "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(),
+        "POST /v1/publish/t HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        format!("GET /v1/ws HTTP/1.1\r\nHost: t\r\n{UPGRADE}"),
+    ];
+    for end in [End::Notify, End::Socket, End::Both] {
+        for said in &calls {
+            let mut stream = say_in_one_read(shared, &server, said.as_bytes(), end);
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap_or_else(|e| panic!("{said} {end:?}: {e}"));
+            assert!(answer.starts_with(b"HTTP/1.1 "), "{said} {end:?}");
+        }
+        // CONNECT of version 5, clean, without a keep-alive: nothing but its end ends it.
+        let connect = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c";
+        let mut stream = say_in_one_read(mqtt, &server, connect, end);
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap_or_else(|error| panic!("MQTT {end:?}: {error}"));
+        assert_eq!(answer.first(), Some(&0x20), "{end:?}: CONNACK");
+        // A stream goes on, and is looked whether anybody is there.
+        let stream = b"GET /v1/sse?topic=t HTTP/1.1\r\nHost: t\r\n\r\n";
+        let mut stream = say_in_one_read(shared, &server, stream, end);
+        let mut heard = String::new();
+        while !heard.contains("\n: \n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap_or_else(|e| panic!("{end:?}: {e} {heard}"));
+            heard.push(char::from(byte[0]));
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 /// One line of a transcript.
 #[derive(Clone, Debug)]
@@ -131,12 +133,25 @@ fn expand(text: &str) -> String {
     out
 }
 
+/// How many are played at a time: real servers mostly wait for their clients, and each has one of its own.
+const AT_A_TIME: usize = 4;
+
 /// Plays each, and names all that failed rather than the first.
-pub fn play_all(transcripts: &[Transcript], play: impl Fn(&Transcript)) {
-    let failed =
-        |transcript: &&Transcript| catch_unwind(AssertUnwindSafe(|| play(transcript))).is_err();
-    let failed: Vec<_> =
-        transcripts.iter().filter(failed).map(|transcript| &transcript.title).collect();
+pub fn play_all(transcripts: &[Transcript], play: impl Fn(&Transcript) + Sync) {
+    let next = AtomicUsize::new(0);
+    let play_next = || {
+        let mut failed = Vec::new();
+        while let Some(transcript) = transcripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if catch_unwind(AssertUnwindSafe(|| play(transcript))).is_err() {
+                failed.push(&transcript.title);
+            }
+        }
+        failed
+    };
+    let failed: Vec<_> = std::thread::scope(|scope| {
+        let players: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(play_next)).collect();
+        players.into_iter().flat_map(|player| player.join().unwrap()).collect()
+    });
     assert!(failed.is_empty(), "{} of {} failed: {failed:#?}", failed.len(), transcripts.len());
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use fanwire::backend::Backend;
 use fanwire::backend::postgres::Address;
-use fanwire::backend::postgres::OpenError;
 use fanwire::backend::postgres::Postgres;
+use fanwire::backend::postgres::PostgresOpenError;
 use fanwire::backend::postgres::Use;
 use fanwire::backend::postgres::check;
 use fanwire::clock::Clock;
@@ -58,7 +58,7 @@ pub(crate) fn open(
     address: &str,
     schema: &Schema,
     query_ms_max: u64,
-) -> Result<Backend, OpenError> {
+) -> Result<Backend, PostgresOpenError> {
     let bell = (Arc::new(Doorbell::new().unwrap()), Clock::start());
     let how = Use { readers: 2, query_us_max: query_ms_max * 1000 };
     let address = Address::parse(address).unwrap();

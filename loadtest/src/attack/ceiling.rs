@@ -59,7 +59,7 @@ fn attack(tools: &Tools, scale: Scale, mib: u64, shards: u32) -> Result<Vec<Figu
         go_on(&mut crowd);
     }
     stage.play(scale.of(1, 8) * SECOND)?;
-    let (felt, _) = stage.end(60 * SECOND)?;
+    let (felt, _) = stage.end()?;
     let of = format!("{mib} MiB, {shards} shards");
     Ok(vec![
         Figure::bytes(format!("peak of the whole process ({of})"), server.peak()?, mib as f64),

@@ -78,11 +78,7 @@ fn revoke_with(
         longest_ns = longest_ns.max(took_ns.unwrap_or(PATIENCE_NS));
     }
     Ok(vec![
-        Figure::time(
-            "from the revocation to the close, longest of 5",
-            longest_ns,
-            scale.millis(50.0),
-        ),
+        Figure::time("from the revocation to the close, longest of 5", longest_ns, 50.0),
         Figure::none("never closed", 5 - out),
     ])
 }

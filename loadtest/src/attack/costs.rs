@@ -4,7 +4,6 @@ use super::Attack;
 use super::AttackError;
 use super::Figure;
 use super::Scale;
-use super::Unit;
 use super::memory::publish_each;
 use super::readers::Pace;
 use super::server::Server;
@@ -45,9 +44,8 @@ fn idle(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     clock::pause(ns);
     let spent = Snapshot::take(&[server.pid()])?.since(&before, 1);
     let share = spent.run_ns as f64 / ns as f64 * 100.0;
-    let most = scale.of(5.0, 1.0);
     Ok(vec![
-        Figure::new(format!("of a core, {known} topics at rest"), share, most, Unit::Percent),
+        Figure::core_share(format!("of a core, {known} topics at rest"), share, 1.0),
         Figure::none("of their events refused", refused),
     ])
 }
@@ -81,10 +79,10 @@ fn last(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     for asked in asked {
         answers += asked.map_err(|_| AttackError::Unanswered { wanted: "the last events" })??;
     }
-    let (felt, latencies) = stage.end(10 * SECOND)?;
+    let (felt, latencies) = stage.end()?;
     let what = format!("another's events beside {keys} keys, p99");
     Ok(vec![
-        Figure::time(what, latencies.at(0.99), scale.millis(50.0)),
+        Figure::time(what, latencies.at(0.99), 50.0),
         Figure::none("of its events it did not hear", felt.missing),
         Figure::none("of the keys' events refused", refused),
         Figure::none("never told all keys", u64::from(answers == 0)),

@@ -8,6 +8,7 @@ use super::peer::Peer;
 use super::readers::Felt;
 use super::readers::Pace;
 use super::readers::Readers;
+use super::stage::REST_NS_MAX;
 use crate::child;
 use crate::child::Orders;
 use crate::clock;
@@ -29,9 +30,8 @@ use serde::Serialize;
 /// Readers of one process.
 const READERS_PER_PROCESS_MAX: usize = 9_000;
 
-/// How long all of them may take to join, and to hear the rest.
+/// How long all of them may take to join.
 const JOIN_NS_MAX: u64 = 300 * SECOND;
-const REST_NS_MAX: u64 = 20 * SECOND;
 
 /// Enough of the kernel's buffer that a slow one is slow, and not merely late.
 const SLOW_RECEIVE_BYTES: usize = 16 * 1024;

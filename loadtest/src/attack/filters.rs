@@ -24,7 +24,7 @@ pub(super) const COMPILE: Attack = Attack {
     run: compile,
 };
 
-fn stall(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
+fn stall(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     let wildcard = format!("a ilike '%{}b%'", "_a".repeat(100));
     let tests = vec![wildcard; 60].join(" or ");
     let expression = "a =~ '[ab]*a[ab]{500}c'".to_owned();
@@ -54,16 +54,12 @@ fn stall(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
         ))?;
         publisher.say("{\"type\":\"publish\",\"id\":1,\"topic\":\"u\",\"payload\":{}}")?;
         let took_ns = answer_ns(&mut witness, "\"type\":\"event\"")?;
-        figures.push(Figure::time(
-            format!("{what}: until others hear"),
-            took_ns,
-            scale.millis(50.0),
-        ));
+        figures.push(Figure::time(format!("{what}: until others hear"), took_ns, 50.0));
     }
     Ok(figures)
 }
 
-fn compile(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
+fn compile(tools: &Tools, _: Scale) -> Result<Vec<Figure>, AttackError> {
     let server = Server::start(tools, 1, "")?;
     let mut attacker = server.native()?;
     let mut witness = server.native()?;
@@ -78,11 +74,7 @@ fn compile(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
         witness.say("{\"type\":\"ping\",\"id\":1}")?;
         longest_ns = longest_ns.max(answer_ns(&mut witness, "\"type\":\"pong\"")?);
     }
-    Ok(vec![Figure::time(
-        "until another's ping is answered, longest of 5",
-        longest_ns,
-        scale.millis(50.0),
-    )])
+    Ok(vec![Figure::time("until another's ping is answered, longest of 5", longest_ns, 50.0)])
 }
 
 /// How long until a message contains this.

@@ -42,6 +42,9 @@ pub(super) const UNFINISHED: Attack = Attack {
     run: unfinished,
 };
 
+/// How long is dripped at most: many times what the server may take to end it.
+const DRIP_S_MAX: u64 = 60;
+
 /// Bytes that an attack of this page may add to the server, in MiB.
 const GROWTH_MIB: f64 = 64.0;
 
@@ -65,8 +68,7 @@ fn drip(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     // A text message of 100,000 bytes, of which one comes at a time.
     socket.write(&[0x81, 0x80 | 127, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0, b'{'])?;
     peers.push(socket);
-    let began_ns = clock::now_ns();
-    let until_ns = began_ns + scale.of(12, 60) * SECOND;
+    let until_ns = clock::now_ns() + DRIP_S_MAX * SECOND;
     let mut buffer = vec![0; READ_BYTES];
     while clock::now_ns() < until_ns && peers.iter().any(|peer| !is_over(peer)) {
         for peer in &mut peers {
@@ -79,10 +81,7 @@ fn drip(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     }
     let left = peers.iter().filter(|peer| !is_over(peer)).count();
     Ok(vec![Figure::none(
-        format!(
-            "still open after {} s of dripping, request_timeout_s = {timeout_s}",
-            scale.of(12, 60)
-        ),
+        format!("still open after {DRIP_S_MAX} s of dripping, request_timeout_s = {timeout_s}"),
         num::count(left),
     )])
 }

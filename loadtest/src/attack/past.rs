@@ -69,13 +69,11 @@ fn resume(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let (busy, missed_busy) = busy?;
     let untold = told.map_err(|_| AttackError::Unanswered { wanted: "a minute of the past" })??;
     let blocks = server.metric("fanwire_store_blocks_read_total")? - before;
-    let ratio = busy.at(0.99) as f64 / quiet.at(0.99).max(1) as f64;
-    let slack = scale.of(20.0, 1.0);
     let what = format!("live p99 while {count} resume, by that before");
     Ok(vec![
-        Figure::new(what, ratio, 2.0 * slack, Unit::Times),
-        Figure::time("the same", busy.at(0.99), scale.millis(50.0)),
-        Figure::new("blocks read for all of them", blocks, BLOCKS_MAX, Unit::Count),
+        Figure::ratio(what, busy.at(0.99), quiet.at(0.99), 2.0),
+        Figure::time("the same", busy.at(0.99), 50.0),
+        Figure::counted("blocks read for all of them", blocks, BLOCKS_MAX, Unit::Count),
         Figure::none("not told all of the minute", untold),
         Figure::none("of the live events not heard", missed_quiet + missed_busy),
         Figure::none("of the events refused", refused),
@@ -104,7 +102,7 @@ pub(super) fn live(
     while clock::now_ns() < until_ns && !is_over.is_some_and(|over| over.load(Ordering::Relaxed)) {
         stage.play(20 * MILLI)?;
     }
-    let (felt, latencies) = stage.end(10 * SECOND)?;
+    let (felt, latencies) = stage.end()?;
     Ok((latencies, felt.missing + felt.closed))
 }
 

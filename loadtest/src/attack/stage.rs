@@ -15,6 +15,9 @@ use crate::limits::READ_BYTES;
 
 use memchr::memmem;
 
+/// How long readers may take to hear the rest: what has not come by then counts as lost, so no machine may be too slow for it.
+pub(super) const REST_NS_MAX: u64 = 60 * SECOND;
+
 /// Who publishes.
 #[derive(Debug)]
 pub(crate) struct Publisher {
@@ -93,10 +96,10 @@ impl Stage {
         self.readers.turn()
     }
 
-    /// Publishes nothing more, and lets the eager ones hear what is still on its way, until they have heard all that was taken, at most so long; what
-    /// they have felt, and from when each event was due to when each of them heard it.
-    pub(crate) fn end(&mut self, ns: u64) -> Result<(Felt, Latencies), AttackError> {
-        let until_ns = clock::now_ns() + ns;
+    /// Publishes nothing more, and lets the eager ones hear what is still on its way, until they have heard all that was taken; what they have felt, and
+    /// from when each event was due to when each of them heard it.
+    pub(crate) fn end(&mut self) -> Result<(Felt, Latencies), AttackError> {
+        let until_ns = clock::now_ns() + REST_NS_MAX;
         if let Some(publisher) = &mut self.publisher {
             publisher.due_ns = u64::MAX;
         }

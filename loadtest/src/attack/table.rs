@@ -12,7 +12,7 @@ const MARKERS: (&str, &str) = (
 
 /// A row for each figure; `load`: the machine's load averages when it began.
 pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale, load: &str) -> String {
-    let form = scale.of("short form: times may be 20 times their goal", "whole");
+    let form = scale.of("short form: what is counted is held, and speeds are told", "whole");
     let mut text = format!(
         "Measured, {form}; load average {load} when it began.\n\n| attack | what others feel | measured | at most |\n| --- | --- | ---: | ---: |\n"
     );
@@ -21,7 +21,11 @@ pub(crate) fn markdown(outcomes: &[Outcome], scale: Scale, load: &str) -> String
         match &outcome.figures {
             Ok(figures) => {
                 for figure in figures {
-                    let missed = if figure.holds() { "" } else { " **missed**" };
+                    let missed = match figure.value <= figure.most {
+                        true => "",
+                        false if figure.holds(scale) => " (over the goal)",
+                        false => " **missed**",
+                    };
                     let (value, most) =
                         (told(figure.value, figure.unit), told(figure.most, figure.unit));
                     row(&mut text, &[name, &figure.what, &format!("{value}{missed}"), &most]);
@@ -67,6 +71,16 @@ mod tests {
         let text = markdown(&[Outcome { attack: ALL[0], figures }], Scale::Whole, "0.50");
         assert!(text.contains("| slow-readers | lost | 3 **missed** | 0 |"), "{text}");
         assert!(text.contains("| slow-readers | peak | 1.0 MiB | 32.0 MiB |"), "{text}");
+    }
+
+    #[test]
+    fn a_speed_that_is_only_told_is_told_with_its_goal() {
+        let figures = || Ok(vec![Figure::time("late", 300_000_000, 50.0)]);
+        let told =
+            |scale| markdown(&[Outcome { attack: ALL[0], figures: figures() }], scale, "0.50");
+        let (short, whole) = (told(Scale::Short), told(Scale::Whole));
+        assert!(short.contains("| late | 300.0 ms (over the goal) | 50.0 ms |"), "{short}");
+        assert!(whole.contains("| late | 300.0 ms **missed** | 50.0 ms |"), "{whole}");
     }
 
     #[test]

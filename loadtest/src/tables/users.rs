@@ -10,6 +10,7 @@ use crate::attack::AttackError;
 use crate::attack::Scale;
 use crate::clock;
 use crate::clock::SECOND;
+use crate::filters::splitmix;
 
 use memchr::memmem;
 
@@ -98,9 +99,7 @@ pub(super) fn reads(
     closed_loop(&mut clients, b"\"name\":\"user-", &mut says, &mut |answered| answered >= rows)?;
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut says = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
+        random = splitmix(random);
         read(1 + random % rows)
     };
     let until_ns = clock::now_ns() + scale.of(1, 5) * SECOND;

@@ -76,7 +76,7 @@ impl JwksKeeper {
     /// Checks the address. `wish_s_min`: seconds from a fetch to the next one because of a token with an unknown key.
     ///
     /// # Errors
-    /// It is not one that keys are fetched from, or this machine cannot.
+    /// The address is not one that keys are fetched from, or this machine cannot.
     pub fn new(url: &str, wish_s_min: u64) -> Result<Self, AddressError> {
         Ok(Self { fetcher: Fetcher::new(url)?, schedule: Schedule::new(wish_s_min) })
     }

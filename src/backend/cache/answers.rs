@@ -18,7 +18,7 @@ use super::plan::Part;
 use super::plan::Plan;
 use super::plan::Wanted;
 use super::plan::is_counted;
-use super::server::Found;
+use super::server::LookupOutcome;
 use super::servers::Servers;
 use super::settings::CacheUse;
 use super::settings::Kept;
@@ -42,13 +42,13 @@ use crate::tables::keeper::Outcome;
 enum Underway {
     /// A server is asked whether it has it.
     Looking { id: u64, query: Box<Query>, wanted: Wanted },
-    /// Its rows are read.
-    Reading(Reading),
+    /// The query's rows are read.
+    Reading(RowsComing),
 }
 
 /// What is done with rows as they come.
 #[derive(Debug)]
-struct Reading {
+struct RowsComing {
     total: Total,
     /// What is kept of it, and the generations that it is of.
     keeps: Option<(Wanted, Vec<Generation>)>,
@@ -201,7 +201,7 @@ impl Cache {
             query.wants_total = false;
         }
         if keeps.is_some() || !matches!(total, Total::AsRead) {
-            self.underway.insert(asker, Underway::Reading(Reading { total, keeps }));
+            self.underway.insert(asker, Underway::Reading(RowsComing { total, keeps }));
         }
         Ask::Query { asker, query }
     }
@@ -209,7 +209,7 @@ impl Cache {
     /// The next lookup that has an answer, or waits for one no longer: what the tables are to hear of it.
     pub(super) fn next_found(&mut self, out: &mut Vec<Outcome>) -> Option<Ask> {
         loop {
-            let Found { asker, id, value, generations } = self.servers.next()?;
+            let LookupOutcome { asker, id, value, generations } = self.servers.next()?;
             let is_meant = matches!(
                 self.underway.get(&asker),
                 Some(Underway::Looking { id: looking, .. }) if *looking == id
@@ -296,7 +296,7 @@ impl Cache {
             Total::Counted => end.total = Some(end.count),
             Total::Kept(total) => end.total = Some(total),
         }
-        let Some(Underway::Reading(Reading { keeps: Some(keeps), .. })) =
+        let Some(Underway::Reading(RowsComing { keeps: Some(keeps), .. })) =
             self.underway.remove(&asker)
         else {
             return;

@@ -106,7 +106,7 @@ pub(super) fn put_total(total: u64, out: &mut Vec<u8>) {
 
 /// The page that was written; `None`: it is none.
 pub(super) fn read_page(bytes: &[u8]) -> Option<Page> {
-    let mut reader = Reader(bytes);
+    let mut reader = BytesLeft(bytes);
     reader.form()?;
     let end =
         End { count: reader.number()?, total: reader.optional()?, number: reader.optional()? };
@@ -117,16 +117,16 @@ pub(super) fn read_page(bytes: &[u8]) -> Option<Page> {
 
 /// The number of rows that was written; `None`: it is none.
 pub(super) fn read_total(bytes: &[u8]) -> Option<u64> {
-    let mut reader = Reader(bytes);
+    let mut reader = BytesLeft(bytes);
     reader.form()?;
     let total = reader.number()?;
     reader.0.is_empty().then_some(total)
 }
 
 /// What is left to be read.
-struct Reader<'a>(&'a [u8]);
+struct BytesLeft<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> BytesLeft<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

@@ -24,7 +24,7 @@ pub(super) type Seen = Vec<Option<Vec<u8>>>;
 
 /// Where a server is, and who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Address {
+pub(super) struct CacheAddress {
     /// As it is configured; there is no secret in it.
     pub(super) text: String,
     pub(super) password: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Address {
 pub(super) trait Client: Sized {
     /// # Errors
     /// If it is not to be had within the time.
-    fn connect(address: &Address) -> Result<Self, ClientError>;
+    fn connect(address: &CacheAddress) -> Result<Self, ClientError>;
 
     /// Puts everything, and then looks; what was seen of each look.
     ///
@@ -50,9 +50,9 @@ pub(super) trait Client: Sized {
 pub(super) enum ClientError {
     Io(io::Error),
     Redis(redis::RedisError),
-    /// It has refused something that is needed, in its words.
+    /// The server has refused something that is needed, in its words.
     Refused(Box<str>),
-    /// It says what its protocol does not have.
+    /// The server says what its protocol does not have.
     Unreadable,
 }
 

@@ -34,7 +34,7 @@ impl Key {
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
-    /// Its digits.
+    /// The key's digits.
     pub(super) fn hex(&self) -> String {
         use std::fmt::Write as _;
         let mut out = String::with_capacity(64);

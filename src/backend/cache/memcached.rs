@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::net::ToSocketAddrs as _;
 use std::time::Duration;
 
-use super::client::Address;
+use super::client::CacheAddress;
 use super::client::Client;
 use super::client::ClientError;
 use super::client::Look;
@@ -40,13 +40,13 @@ pub(super) struct Memcached {
 }
 
 impl Client for Memcached {
-    fn connect(address: &Address) -> Result<Self, ClientError> {
+    fn connect(address: &CacheAddress) -> Result<Self, ClientError> {
         let mut error = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for socket in address.text.to_socket_addrs()? {
             match TcpStream::connect_timeout(&socket, address.timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    let Address { clock, timeout, .. } = *address;
+                    let CacheAddress { clock, timeout, .. } = *address;
                     let (come, at, until_us) = (Vec::new(), 0, 0);
                     return Ok(Self { stream, clock, timeout, come, at, until_us });
                 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use super::choice::Backend;
 use super::link::Link;
-use super::sharing::Shared;
+use super::sharing::SharedBackend;
 use crate::clock::Clock;
 use crate::conn::Doorbell;
 use crate::tables::CacheFigures;
@@ -42,7 +42,7 @@ type Watch = Box<dyn FnMut(&CacheFigures) + Send>;
 
 /// Tables with a cache in front of them, if there is one.
 pub struct Cached {
-    backend: Shared,
+    backend: SharedBackend,
     cache: Option<Cache>,
     watch: Watch,
     /// What was told last.
@@ -63,7 +63,12 @@ impl Cached {
     /// Tables without a cache.
     #[must_use]
     pub fn without(backend: Backend) -> Self {
-        Self { backend: Shared::new(backend), cache: None, watch: Box::new(|_| {}), noted: None }
+        Self {
+            backend: SharedBackend::new(backend),
+            cache: None,
+            watch: Box::new(|_| {}),
+            noted: None,
+        }
     }
 
     /// Tables with a cache. `doorbell`: is rung when a server has answered. `watch`: is told what is counted, whenever that is something else.
@@ -78,8 +83,12 @@ impl Cached {
         watch: impl FnMut(&CacheFigures) + Send + 'static,
     ) -> io::Result<Self> {
         let cache = Some(Cache::new(schema, how, bell)?);
-        let mut cached =
-            Self { backend: Shared::new(backend), cache, watch: Box::new(watch), noted: None };
+        let mut cached = Self {
+            backend: SharedBackend::new(backend),
+            cache,
+            watch: Box::new(watch),
+            noted: None,
+        };
         cached.note();
         Ok(cached)
     }

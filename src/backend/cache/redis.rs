@@ -7,7 +7,7 @@ use redis::ConnectionLike as _;
 use redis::IntoConnectionInfo as _;
 use redis::Value;
 
-use super::client::Address;
+use super::client::CacheAddress;
 use super::client::Client;
 use super::client::ClientError;
 use super::client::Look;
@@ -35,7 +35,7 @@ pub fn check_redis_address(text: &str) -> Result<(), String> {
 pub(super) struct Redis(Connection);
 
 impl Client for Redis {
-    fn connect(address: &Address) -> Result<Self, ClientError> {
+    fn connect(address: &CacheAddress) -> Result<Self, ClientError> {
         let mut info = address.text.as_str().into_connection_info()?;
         if let Some(password) = &address.password {
             let login = info.redis_settings().clone().set_password(password);

@@ -19,7 +19,7 @@ use flume::Receiver;
 use flume::RecvTimeoutError;
 use flume::Sender;
 
-use super::client::Address;
+use super::client::CacheAddress;
 use super::client::Client;
 use super::client::ClientError;
 use super::client::Look;
@@ -52,7 +52,7 @@ pub(super) struct Lookup {
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct LookupOutcome {
     pub(super) asker: Asker,
     pub(super) id: u64,
     /// With the generations that it is of in front.
@@ -75,7 +75,7 @@ impl Drop for Room {
 }
 
 #[derive(Debug)]
-enum Job {
+enum CacheJob {
     Look(Lookup),
     Keep {
         key: Key,
@@ -88,7 +88,7 @@ enum Job {
 
 /// What all servers share with whoever asks them.
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct ServersCommon {
     pub(super) keys: Arc<Keys>,
     pub(super) generations: Generations,
     pub(super) doorbell: Arc<Doorbell>,
@@ -99,7 +99,7 @@ pub(super) struct Shared {
 
 /// How a server is, for whoever asks it.
 #[derive(Debug, Default)]
-struct Link {
+struct ServerHealth {
     is_up: AtomicBool,
     failures: AtomicU64,
 }
@@ -107,14 +107,14 @@ struct Link {
 /// A server that keeps answers.
 #[derive(Debug)]
 pub(super) struct Server {
-    jobs: Option<Sender<Job>>,
-    link: Arc<Link>,
+    jobs: Option<Sender<CacheJob>>,
+    link: Arc<ServerHealth>,
     stored_bytes: Arc<AtomicUsize>,
     /// What it is asked for, in the order in which it answers: until when, by whom, and which.
     looking: VecDeque<(u64, Asker, u64)>,
     /// Of how many of these, from the first on, nobody waits for the answer any more.
     given_up: usize,
-    found: Receiver<Found>,
+    found: Receiver<LookupOutcome>,
     timeout_us: u64,
     thread: Option<JoinHandle<()>>,
 }
@@ -122,12 +122,12 @@ pub(super) struct Server {
 impl Server {
     /// Begins to speak with a server, be it there or not.
     pub(super) fn start<C: Client>(
-        address: Address,
-        shared: Shared,
+        address: CacheAddress,
+        shared: ServersCommon,
     ) -> Result<Self, std::io::Error> {
         let (send, jobs) = flume::bounded(CACHE_JOBS_MAX);
         let (say_found, found) = flume::bounded(CACHE_LOOKUPS_MAX);
-        let link = Arc::new(Link::default());
+        let link = Arc::new(ServerHealth::default());
         let timeout_us = u64::try_from(address.timeout.as_micros()).unwrap_or(u64::MAX);
         let worker = Worker {
             told: vec![None; shared.generations.len()],
@@ -157,7 +157,7 @@ impl Server {
     pub(super) fn look(&mut self, lookup: Lookup, now_us: u64) -> bool {
         let waits = (now_us.saturating_add(self.timeout_us), lookup.asker, lookup.id);
         let has_room = self.looking.len() < CACHE_LOOKUPS_MAX && self.is_up();
-        let is_looking = has_room && self.say(Job::Look(lookup));
+        let is_looking = has_room && self.say(CacheJob::Look(lookup));
         if is_looking {
             self.looking.push_back(waits);
         }
@@ -165,7 +165,7 @@ impl Server {
     }
 
     /// The next answer, or the next lookup that has waited long enough: then nothing was found.
-    pub(super) fn next(&mut self, now_us: u64) -> Option<Found> {
+    pub(super) fn next(&mut self, now_us: u64) -> Option<LookupOutcome> {
         while let Ok(found) = self.found.try_recv() {
             self.looking.pop_front();
             match self.given_up.checked_sub(1) {
@@ -175,7 +175,7 @@ impl Server {
         }
         let (_, asker, id) = self.looking.get(self.given_up).filter(|due| due.0 <= now_us)?;
         self.given_up += 1;
-        Some(Found { asker: *asker, id: *id, value: None, generations: None })
+        Some(LookupOutcome { asker: *asker, id: *id, value: None, generations: None })
     }
 
     /// When the next lookup has waited long enough, in microseconds; `None`: nobody waits.
@@ -195,13 +195,13 @@ impl Server {
         let room = Room { bytes, held: Arc::clone(&self.stored_bytes) };
         before + bytes <= CACHE_STORES_BYTES_MAX
             && self.is_up()
-            && self.say(Job::Keep { key, value, _room: room })
+            && self.say(CacheJob::Keep { key, value, _room: room })
     }
 
     /// A table was written: others who share what it keeps are to know it soon.
     pub(super) fn written(&self) {
         // With a full line before it the thread has enough to do, and looks for itself.
-        self.say(Job::Written);
+        self.say(CacheJob::Written);
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -213,7 +213,7 @@ impl Server {
         self.link.failures.load(Ordering::Relaxed)
     }
 
-    fn say(&self, job: Job) -> bool {
+    fn say(&self, job: CacheJob) -> bool {
         self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok())
     }
 }
@@ -235,11 +235,11 @@ pub(super) fn random() -> u64 {
 
 /// The thread that speaks with one server.
 struct Worker {
-    address: Address,
-    shared: Shared,
-    jobs: Receiver<Job>,
-    found: Sender<Found>,
-    link: Arc<Link>,
+    address: CacheAddress,
+    shared: ServersCommon,
+    jobs: Receiver<CacheJob>,
+    found: Sender<LookupOutcome>,
+    link: Arc<ServerHealth>,
     /// What the server was told on this connection: how often each table was written, and the generation that stands for it.
     told: Vec<Option<u64>>,
     maker: u64,
@@ -293,19 +293,19 @@ impl Worker {
         Ok(())
     }
 
-    fn add(&self, job: Job, batch: &mut Batch) {
+    fn add(&self, job: CacheJob, batch: &mut Batch) {
         match job {
-            Job::Look(lookup) => {
+            CacheJob::Look(lookup) => {
                 let generations = lookup.tables.iter().map(|table| self.generation_key(*table));
                 let look = generations.chain([self.key("a", &lookup.key)]).collect();
                 batch.looks.push(look);
                 batch.lookups.push(lookup);
             }
-            Job::Keep { key, value, _room } => {
+            CacheJob::Keep { key, value, _room } => {
                 let (key, ttl_s) = (self.key("a", &key), self.shared.ttl_s);
                 batch.puts.push(Put { key, value, ttl_s, is_needed: false });
             }
-            Job::Written => {}
+            CacheJob::Written => {}
         }
     }
 
@@ -365,7 +365,7 @@ impl Worker {
 
     fn found(&self, lookup: &Lookup, value: Option<Vec<u8>>, generations: Option<Vec<Generation>>) {
         let Lookup { asker, id, .. } = *lookup;
-        let found = Found { asker, id, value, generations };
+        let found = LookupOutcome { asker, id, value, generations };
         if self.found.try_send(found).is_err() {
             tracing::debug!("nobody wants to know any more what was found");
         }
@@ -378,8 +378,8 @@ impl Worker {
         loop {
             let left_us = until_us.saturating_sub(clock.mono_us());
             match self.jobs.recv_timeout(Duration::from_micros(left_us)) {
-                Ok(Job::Look(lookup)) => self.lost(&lookup),
-                Ok(Job::Keep { .. } | Job::Written) => {}
+                Ok(CacheJob::Look(lookup)) => self.lost(&lookup),
+                Ok(CacheJob::Keep { .. } | CacheJob::Written) => {}
                 Err(RecvTimeoutError::Timeout) => return true,
                 Err(RecvTimeoutError::Disconnected) => return false,
             }

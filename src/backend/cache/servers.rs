@@ -6,17 +6,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::Address;
+use super::client::CacheAddress;
 use super::generations::Generations;
 use super::key::Key;
 use super::key::Keys;
 use super::memcached::Memcached;
 use super::plan::Wanted;
 use super::redis::Redis;
-use super::server::Found;
 use super::server::Lookup;
+use super::server::LookupOutcome;
 use super::server::Server;
-use super::server::Shared;
+use super::server::ServersCommon;
 use super::server::random;
 use super::settings::CacheUse;
 use super::settings::Kept;
@@ -41,10 +41,10 @@ impl Servers {
             "" => format!("{:016x}{:016x}", random(), random()).into(),
             name => name.into(),
         };
-        let shared = Shared { keys, generations, doorbell, namespace, ttl_s: how.ttl_s };
+        let shared = ServersCommon { keys, generations, doorbell, namespace, ttl_s: how.ttl_s };
         let address = |text: &String| {
             let (timeout, password) = (how.timeout, how.password.clone());
-            Address { text: text.clone(), password, timeout, clock }
+            CacheAddress { text: text.clone(), password, timeout, clock }
         };
         let all = match &how.kept {
             Kept::Memory { .. } => Vec::new(),
@@ -70,7 +70,7 @@ impl Servers {
     }
 
     /// The next lookup that has an answer, or has waited long enough.
-    pub(super) fn next(&mut self) -> Option<Found> {
+    pub(super) fn next(&mut self) -> Option<LookupOutcome> {
         if self.all.is_empty() {
             return None;
         }
@@ -106,7 +106,7 @@ impl Servers {
         self.all.iter().map(Server::failures).sum()
     }
 
-    /// Those that answer.
+    /// How many servers answer.
     pub(super) fn up(&self) -> u64 {
         self.all.iter().filter(|server| server.is_up()).count() as u64
     }

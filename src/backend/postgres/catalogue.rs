@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::connection::Found;
+use super::connection::RawRow;
 use super::failure::Failure;
 use crate::backend::reader::Until;
 use crate::tables::Column;
@@ -42,16 +42,16 @@ const TABLES_AT_ONCE: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Real {
     pub(super) name: String,
-    /// Its type, quoted.
+    /// The column's type, quoted.
     pub(super) stored: String,
-    /// Its type, or what that is made of.
+    /// The column's type, or what that type is made of.
     pub(super) base: String,
     pub(super) is_required: bool,
     /// A row that comes without it is given a value.
     pub(super) has_default: bool,
-    /// That value is the next number.
+    /// The value that the column has by itself is the next number.
     pub(super) is_generated: bool,
-    /// Its place in the primary key.
+    /// The column's place in the primary key.
     pub(super) key_place: Option<i64>,
     /// Whether it is one of a table, and not of a view or anything else that has no key.
     pub(super) is_of_table: bool,
@@ -59,7 +59,7 @@ pub(super) struct Real {
 }
 
 impl Real {
-    fn read(found: &Found) -> Option<Self> {
+    fn read(found: &RawRow) -> Option<Self> {
         let text = |index: usize| {
             let bytes: &Bytes = found.get(index)?.as_ref()?;
             std::str::from_utf8(bytes).ok()
@@ -125,7 +125,7 @@ pub(super) fn columns<'a>(
     for some in asked.chunks(TABLES_AT_ONCE) {
         found.extend(connection.batch(some, until)?);
     }
-    let read = |rows: &Vec<Found>| rows.iter().map(Real::read).collect::<Option<Vec<_>>>();
+    let read = |rows: &Vec<RawRow>| rows.iter().map(Real::read).collect::<Option<Vec<_>>>();
     found.iter().map(read).collect::<Option<Vec<_>>>().ok_or(Failure::Garbled)
 }
 

@@ -21,6 +21,7 @@ use super::wire::Message;
 use super::wire::Outgoing;
 use super::wire::Said;
 use super::wire::tag;
+use crate::backend::purpose::Purpose;
 use crate::backend::reader::Until;
 use crate::clock::Clock;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
@@ -30,7 +31,7 @@ use crate::tables::TableError;
 use crate::tables::sql::Statement;
 
 /// A row as it comes; `None`: null.
-pub(super) type Found = Vec<Option<Bytes>>;
+pub(super) type RawRow = Vec<Option<Bytes>>;
 
 /// Which database, and how it is used.
 #[derive(Debug)]
@@ -52,15 +53,6 @@ impl Target {
         let mono_us = self.clock.mono_us().saturating_add(us);
         Until { clock: self.clock, mono_us, is_left: Arc::default() }
     }
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Read,
-    Write,
-    /// Rows are read between notifications: each statement sees what was committed before it.
-    Follow,
 }
 
 /// A connection that is logged in.
@@ -133,8 +125,6 @@ impl Connection {
         if purpose == Purpose::Read {
             // What belongs to one answer is of one moment, whoever writes meanwhile.
             params.push(("default_transaction_isolation", "repeatable read"));
-        }
-        if purpose != Purpose::Write {
             params.push(("default_transaction_read_only", "on"));
         }
         self.outgoing.startup(params);
@@ -191,7 +181,7 @@ impl Connection {
         &mut self,
         statements: &[Statement],
         until: &Until,
-    ) -> Result<Vec<Vec<Found>>, Failure> {
+    ) -> Result<Vec<Vec<RawRow>>, Failure> {
         self.done = 0;
         for statement in statements {
             self.put_bound("", statement);
@@ -225,7 +215,7 @@ impl Connection {
         &mut self,
         statement: &Statement,
         until: &Until,
-        take: &mut dyn FnMut(Found) -> Result<(), TableError>,
+        take: &mut dyn FnMut(RawRow) -> Result<(), TableError>,
     ) -> Result<(), Failure> {
         self.put_bound("", statement);
         self.outgoing.execute("", 0);
@@ -249,7 +239,7 @@ impl Connection {
         portal: &str,
         rows_max: usize,
         until: &Until,
-    ) -> Result<(Vec<Found>, bool), Failure> {
+    ) -> Result<(Vec<RawRow>, bool), Failure> {
         self.is_begun = true;
         self.outgoing.execute(portal, rows_max);
         self.outgoing.flush();
@@ -329,7 +319,7 @@ impl Connection {
     fn until_ready(
         &mut self,
         until: &Until,
-        mut take: impl FnMut(Option<Found>) -> Result<(), TableError>,
+        mut take: impl FnMut(Option<RawRow>) -> Result<(), TableError>,
     ) -> Result<(), Failure> {
         let mut failed = None;
         while self.syncs > 0 {

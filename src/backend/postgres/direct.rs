@@ -2,7 +2,7 @@
 //!
 //! Invariants: a write has the same result here as one by one, where the row is looked up first; what cannot be known by one statement alone is not carried out here. Never begins or ends a transaction.
 
-use super::connection::Found;
+use super::connection::RawRow;
 use super::rows::number_passed;
 use super::values;
 use crate::tables::Assigned;
@@ -59,7 +59,7 @@ impl<'a> Direct<'a> {
     }
 
     /// What has become of it, by the rows that its first statement was answered with; `None`: it must be taken back, and its row be looked up first.
-    pub(super) fn written(&self, found: &[Found]) -> Option<Result<Written, TableError>> {
+    pub(super) fn written(&self, found: &[RawRow]) -> Option<Result<Written, TableError>> {
         // A row that cannot be read is not to be kept either.
         let row = found.first().map(|found| self.row(found)).transpose().ok()?;
         let as_written = |what, (row, _): (Values, bool)| Ok(Written { what, row: Some(row) });
@@ -79,7 +79,7 @@ impl<'a> Direct<'a> {
     }
 
     /// The row as it is then, and whether it is new, as far as that is asked.
-    fn row(&self, found: &Found) -> Result<(Values, bool), TableError> {
+    fn row(&self, found: &RawRow) -> Result<(Values, bool), TableError> {
         let columns: Vec<_> = self.table.ids().collect();
         let (row, _) = values::read_row((self.table, &columns), found)?;
         let is_new = found.get(columns.len()).and_then(Option::as_deref) == Some(b"t");

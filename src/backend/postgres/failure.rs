@@ -22,7 +22,7 @@ pub(super) enum Failure {
     Garbled,
     /// What came is longer than anything may be.
     TooLong,
-    /// It took longer than it may, or nobody wants it any more.
+    /// The statement took longer than it may, or nobody wants its answer any more.
     Over,
     /// The server refused it.
     Said(Box<Said>),

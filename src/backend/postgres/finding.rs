@@ -9,10 +9,10 @@ use bytes::Bytes;
 use super::catalogue;
 use super::catalogue::Real;
 use super::connection::Connection;
-use super::connection::Found;
-use super::connection::Purpose;
+use super::connection::RawRow;
 use super::connection::Target;
 use super::failure::Failure;
+use crate::backend::purpose::Purpose;
 use crate::backend::taking::FoundColumn;
 use crate::backend::taking::FoundTable;
 use crate::backend::taking::NamePattern;
@@ -38,7 +38,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn read(found: &Found) -> Option<Self> {
+    fn read(found: &RawRow) -> Option<Self> {
         let text = |index: usize| {
             let bytes: &Bytes = found.get(index)?.as_ref()?;
             std::str::from_utf8(bytes).ok()

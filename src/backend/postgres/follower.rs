@@ -1,6 +1,6 @@
 //! A connection for whoever follows a table: rows by a statement of their own, and notifications between two of them.
 //!
-//! Invariants: a statement's rows are fetched a few at a time and left when no more are wanted; of notifications nothing is kept but that there were some. Never writes.
+//! Invariants: a statement's rows are handed on as they come; of notifications nothing is kept but that there were some. Never writes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +9,13 @@ use std::time::Duration;
 use super::address::Address;
 use super::connection::Connection;
 use super::connection::Found;
-use super::connection::Purpose;
 use super::connection::Target;
 use super::failure::Failure;
 use super::stream;
+use crate::backend::purpose::Purpose;
 use crate::clock::Clock;
 use crate::tables::Value;
 use crate::tables::sql::Statement;
-
-/// The name under which a statement's rows are fetched.
-const PORTAL: &str = "rows";
 
 /// Why a table cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +86,7 @@ impl Follower {
         let tls = tls.map_err(|error| FollowError::Denied(error.to_string()))?;
         let query_us_max = statement_ms_max.saturating_mul(1000);
         let target = Arc::new(Target { address: address.clone(), tls, clock, query_us_max });
-        let connection = Connection::open(&target, Purpose::Follow);
+        let connection = Connection::open(&target, Purpose::Read);
         let connection = connection.map_err(|failure| FollowError::of(&failure, true))?;
         Ok(Self { connection, target })
     }
@@ -100,10 +97,10 @@ impl Follower {
     /// If the connection is lost.
     pub fn listen(&mut self, channel: &str) -> Result<(), FollowError> {
         let sql = format!("LISTEN {}", crate::tables::sql::quoted(channel));
-        self.rows(&sql, &[], usize::MAX, |_| true)
+        self.rows(&sql, &[], drop)
     }
 
-    /// Carries a statement out, and hands on its rows, each column as text, `rows_at_once` at a time, until `take` wants no more.
+    /// Carries a statement out, and hands on its rows as they come, each column as text. A statement says itself how many rows it has at most: all of them come.
     ///
     /// # Errors
     /// If it is refused, or the connection is lost; rows that were handed on count all the same.
@@ -111,27 +108,16 @@ impl Follower {
         &mut self,
         sql: &str,
         params: &[&str],
-        rows_at_once: usize,
-        mut take: impl FnMut(Found) -> bool,
+        mut take: impl FnMut(Found),
     ) -> Result<(), FollowError> {
         let params = params.iter().map(|text| Value::Text((*text).into())).collect();
         let statement = Statement { sql: sql.to_owned(), params };
         let until = self.target.within_us(self.target.query_us_max.saturating_mul(2));
-        let rows_at_once = if rows_at_once == usize::MAX { 0 } else { rows_at_once };
-        self.connection.begin(PORTAL, &statement);
-        let mut carry_out = || -> Result<(), Failure> {
-            loop {
-                let (rows, has_more) = self.connection.fetch(PORTAL, rows_at_once, &until)?;
-                let mut wants = true;
-                for row in rows {
-                    wants &= take(row);
-                }
-                if !wants || !has_more {
-                    return self.connection.end(&until);
-                }
-            }
-        };
-        carry_out().map_err(|failure| FollowError::of(&failure, false))
+        let carried_out = self.connection.each_row(&statement, &until, &mut |row| {
+            take(row);
+            Ok(())
+        });
+        carried_out.map_err(|failure| FollowError::of(&failure, false))
     }
 
     /// Whether notifications have come, now or within this time.

@@ -37,7 +37,6 @@ pub use address::AddressError;
 pub use address::Place;
 pub use address::Proof;
 use connection::Connection;
-use connection::Purpose;
 use connection::Target;
 use failure::Failure;
 use failure::unavailable;
@@ -50,6 +49,7 @@ use writer::Writer;
 use super::group;
 use super::group::Waiting;
 use super::link::Link;
+use super::purpose::Purpose;
 use super::reading::Readings;
 pub use super::reading::Use;
 use super::taking::FoundTable;
@@ -77,17 +77,17 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Why a database cannot be used.
 #[derive(Debug)]
-pub enum OpenError {
-    /// It is there, and says no; or what proves it is not there.
+pub enum PostgresOpenError {
+    /// The database is there, and says no; or what is to prove who it is is not there.
     Refused(String),
     Thread(io::Error),
     /// What its tables lack that was declared.
     Differs(Vec<String>),
-    /// It has more tables than are looked through.
+    /// The database has more tables than are looked through.
     TooMany,
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for PostgresOpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) => f.write_str(why),
@@ -103,11 +103,11 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for PostgresOpenError {}
 
-fn target(address: &Address, how: Use, clock: Clock) -> Result<Arc<Target>, OpenError> {
+fn target(address: &Address, how: Use, clock: Clock) -> Result<Arc<Target>, PostgresOpenError> {
     let tls = stream::encryption(&address.proof);
-    let tls = tls.map_err(|error| OpenError::Refused(error.to_string()))?;
+    let tls = tls.map_err(|error| PostgresOpenError::Refused(error.to_string()))?;
     let address = address.clone();
     Ok(Arc::new(Target { address, tls, clock, query_us_max: how.query_us_max }))
 }
@@ -116,14 +116,18 @@ fn target(address: &Address, how: Use, clock: Clock) -> Result<Arc<Target>, Open
 ///
 /// # Errors
 /// If it cannot be.
-pub fn check(address: &Address, schema: &Schema, clock: Clock) -> Result<Vec<String>, OpenError> {
+pub fn check(
+    address: &Address,
+    schema: &Schema,
+    clock: Clock,
+) -> Result<Vec<String>, PostgresOpenError> {
     let how = Use { readers: 1, query_us_max: POSTGRES_CONNECT_MS_MAX * 1000 };
     let target = target(address, how, clock)?;
     let compared = Connection::open(&target, Purpose::Read).and_then(|mut connection| {
         let until = target.within_ms(POSTGRES_CONNECT_MS_MAX);
         catalogue::compare(&mut connection, schema, &until)
     });
-    let refused = |failure: Failure| OpenError::Refused(failure.to_string());
+    let refused = |failure: Failure| PostgresOpenError::Refused(failure.to_string());
     compared.map(|compared| compared.differences).map_err(refused)
 }
 
@@ -135,11 +139,13 @@ pub fn find(
     address: &Address,
     patterns: &[NamePattern],
     clock: Clock,
-) -> Result<Vec<Vec<FoundTable>>, OpenError> {
+) -> Result<Vec<Vec<FoundTable>>, PostgresOpenError> {
     let how = Use { readers: 1, query_us_max: POSTGRES_CONNECT_MS_MAX * 1000 };
     let target = target(address, how, clock)?;
     let found = finding::find(&target, patterns);
-    found.map_err(|failure| OpenError::Refused(failure.to_string()))?.ok_or(OpenError::TooMany)
+    found
+        .map_err(|failure| PostgresOpenError::Refused(failure.to_string()))?
+        .ok_or(PostgresOpenError::TooMany)
 }
 
 /// The database, and everything that is asked of it.
@@ -176,7 +182,7 @@ impl Postgres {
         schema: Schema,
         how: Use,
         (doorbell, clock): (Arc<Doorbell>, Clock),
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let target = target(address, how, clock)?;
         let link = Arc::new(Link::default());
         let connected = match writer::prepare(&target, &schema) {
@@ -184,19 +190,19 @@ impl Postgres {
                 link.set_up(true);
                 Some((connection, stored))
             }
-            Ok((.., differences)) => return Err(OpenError::Differs(differences)),
+            Ok((.., differences)) => return Err(PostgresOpenError::Differs(differences)),
             Err(failure) if failure.is_passing() => {
                 let place = address.shown();
                 tracing::warn!(%failure, place, "the tables' database is not there yet");
                 None
             }
-            Err(failure) => return Err(OpenError::Refused(failure.to_string())),
+            Err(failure) => return Err(PostgresOpenError::Refused(failure.to_string())),
         };
         let database = |_| PostgresReads::new(&target, &schema, &link);
         let databases = (0..how.readers).map(database).collect();
         let bell = (Arc::clone(&doorbell), clock);
         let readings = Readings::start(databases, &schema, how.query_us_max, bell);
-        let readings = readings.map_err(OpenError::Thread)?;
+        let readings = readings.map_err(PostgresOpenError::Thread)?;
         let (groups, to_do) = flume::bounded(1);
         let (said, reports) = flume::bounded(REPORTS_MAX);
         let writer = Writer {
@@ -210,7 +216,7 @@ impl Postgres {
             doubt: None,
             was_lost: false,
         };
-        let writer = Some(writer.start(connected).map_err(OpenError::Thread)?);
+        let writer = Some(writer.start(connected).map_err(PostgresOpenError::Thread)?);
         Ok(Self {
             schema,
             link,

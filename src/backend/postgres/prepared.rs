@@ -19,7 +19,7 @@ pub(super) struct Prepared {
     names: HashMap<String, String, foldhash::fast::RandomState>,
     /// The oldest first.
     order: VecDeque<String>,
-    /// Those that the server has not said anything of, in order; `None`: one without a name.
+    /// Names of statements that the server has not said anything of, in order; `None`: one without a name.
     unheard: VecDeque<Option<String>>,
     /// Names that the server is to forget.
     gone: Vec<String>,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use super::catalogue;
 use super::connection::Connection;
-use super::connection::Purpose;
 use super::connection::Target;
 use super::failure::Failure;
 use super::failure::unavailable;
 use super::values;
 use crate::backend::link::Link;
+use crate::backend::purpose::Purpose;
 use crate::backend::reader::Reads;
 use crate::backend::reader::Take;
 use crate::backend::reader::Until;

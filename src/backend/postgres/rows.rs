@@ -4,7 +4,7 @@
 //! `direct.rs` carries out in one for many what needs no look.
 
 use super::connection::Connection;
-use super::connection::Found;
+use super::connection::RawRow;
 use super::failure::Failure;
 use super::failure::unavailable;
 use super::values;
@@ -38,21 +38,21 @@ pub(super) fn plain(sql: &str) -> Statement {
 
 /// The rows, as a transaction sees them.
 #[derive(Debug)]
-pub(super) struct Rows<'a> {
+pub(super) struct PostgresRows<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) stored: &'a Stored,
     pub(super) until: Until,
     /// What goes before the next statement.
     pub(super) before: Vec<Statement>,
     /// The answers to what went before the first one.
-    pub(super) first: Option<Vec<Vec<Found>>>,
+    pub(super) first: Option<Vec<Vec<RawRow>>>,
     /// Why nothing more can be done.
     pub(super) lost: Option<Failure>,
 }
 
-impl Rows<'_> {
+impl PostgresRows<'_> {
     /// Carries out a statement, and those behind it; its rows.
-    pub(super) fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<Found>, TableError> {
+    pub(super) fn run(&mut self, statements: Vec<Statement>) -> Result<Vec<RawRow>, TableError> {
         if self.lost.is_some() {
             return Err(unavailable());
         }
@@ -132,7 +132,7 @@ fn sequence_of(table: &Table, column: &str) -> Vec<Value> {
     vec![Value::Text(names.join(".").into()), Value::Text(column.into())]
 }
 
-impl OneRow for Rows<'_> {
+impl OneRow for PostgresRows<'_> {
     fn find(&mut self, table: &Table, key: &[Value]) -> Result<Option<Values>, TableError> {
         let statement = Statement::row(Engine::Postgres(self.stored), table, key);
         self.one(table, vec![statement])

@@ -33,11 +33,11 @@ pub(super) struct Scram {
 pub(super) enum ScramError {
     /// What the server says is none of its words.
     Garbled,
-    /// It answers somebody else.
+    /// The server answers somebody else.
     OtherNonce,
-    /// It wants more rounds than are hashed, or none.
+    /// The server wants more rounds than are hashed, or none.
     Rounds,
-    /// It does not know the password.
+    /// The server does not know the password.
     NoProof,
 }
 

@@ -197,7 +197,7 @@ pub(super) struct Message {
     pub(super) body: Bytes,
 }
 
-/// It is no message of this protocol.
+/// What has come is no message of this protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Garbled;
 
@@ -205,7 +205,7 @@ pub(super) struct Garbled;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     Garbled,
-    /// It has more than `POSTGRES_MESSAGE_BYTES_MAX`.
+    /// The message has more than `POSTGRES_MESSAGE_BYTES_MAX`.
     TooLong,
 }
 

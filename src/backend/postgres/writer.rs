@@ -13,7 +13,6 @@ use flume::Sender;
 
 use super::catalogue;
 use super::connection::Connection;
-use super::connection::Purpose;
 use super::connection::Target;
 use super::failure::Failure;
 use super::failure::unavailable;
@@ -23,6 +22,7 @@ use super::writing::Undone;
 use super::writing::write_all;
 use crate::backend::group::Waiting;
 use crate::backend::link::Link;
+use crate::backend::purpose::Purpose;
 use crate::conn::Doorbell;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
 use crate::limits::POSTGRES_HEARTBEAT_MS;

@@ -4,10 +4,10 @@
 //! A group is first tried as one statement a write, many in one journey; if one of them fails, or needs its row looked up first, all of it is taken back and done one by one.
 
 use super::connection::Connection;
-use super::connection::Found;
+use super::connection::RawRow;
 use super::direct::Direct;
 use super::failure::Failure;
-use super::rows::Rows;
+use super::rows::PostgresRows;
 use super::rows::plain;
 use crate::backend::group::Waiting;
 use crate::backend::reader::Until;
@@ -42,7 +42,7 @@ fn begin() -> Vec<Statement> {
 }
 
 /// The number of a transaction, in the answers to what has begun it.
-fn number_in(answers: &[Vec<Found>]) -> Option<String> {
+fn number_in(answers: &[Vec<RawRow>]) -> Option<String> {
     let text = answers.get(1)?.first()?.first()?.as_deref()?;
     std::str::from_utf8(text).ok().map(str::to_owned)
 }
@@ -136,7 +136,8 @@ fn write_one_by_one(
     group: &[Waiting],
     until: Until,
 ) -> Result<Results, Undone> {
-    let mut rows = Rows { connection, stored, until, before: begin(), first: None, lost: None };
+    let mut rows =
+        PostgresRows { connection, stored, until, before: begin(), first: None, lost: None };
     let mut results = Vec::with_capacity(group.len());
     for (index, Waiting { write, .. }) in group.iter().enumerate() {
         rows.before.push(plain("SAVEPOINT fw_row"));
@@ -192,7 +193,11 @@ fn commit(
 }
 
 /// Carries out one write. A row that somebody else put there since it was looked up is one that is there.
-fn carry(rows: &mut Rows<'_>, schema: &Schema, write: &Write) -> Result<Written, TableError> {
+fn carry(
+    rows: &mut PostgresRows<'_>,
+    schema: &Schema,
+    write: &Write,
+) -> Result<Written, TableError> {
     let table = schema.table(write.table);
     let result = carry_out(rows, table, write);
     let is_late = matches!(&result, Err(error) if error.code == ErrorCode::KeyExists);

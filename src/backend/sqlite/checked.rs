@@ -24,13 +24,13 @@ pub(super) fn differences(
 }
 
 /// A column of the file: its name, its declared type, and its place in the key, from 1.
-type Found = (String, String, i64);
+type FileColumn = (String, String, i64);
 
 fn of_table(connection: &Connection, table: &Table, all: &mut Vec<String>) -> rusqlite::Result<()> {
     let mut columns = connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
     let found =
         columns.query_map([&*table.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let found: Vec<Found> = found.collect::<rusqlite::Result<_>>()?;
+    let found: Vec<FileColumn> = found.collect::<rusqlite::Result<_>>()?;
     if found.is_empty() {
         all.push(format!("the database has no table `{}`", table.name));
         return Ok(());
@@ -70,7 +70,7 @@ pub(super) enum Affinity {
 }
 
 impl Affinity {
-    /// That of a column that is declared so: SQLite's own rules, in their order.
+    /// The affinity of a column that is declared so: SQLite's own rules, in their order.
     pub(super) fn of(declared: &str) -> Self {
         let declared = declared.to_ascii_uppercase();
         let has = |word: &str| declared.contains(word);

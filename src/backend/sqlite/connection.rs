@@ -15,6 +15,7 @@ use rusqlite::types::ValueRef;
 
 use super::values::Bound;
 use super::values::read;
+use crate::backend::purpose::Purpose;
 use crate::limits::SQLITE_BUSY_MS;
 use crate::limits::SQLITE_CACHE_BYTES;
 use crate::limits::SQLITE_STATEMENTS_MAX;
@@ -32,13 +33,6 @@ use crate::tables::sql::Statement;
 
 /// Earlier versions lose commits when one connection writes while another checkpoints.
 const VERSION_MIN: i32 = 3_051_003;
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Write,
-    Read,
-}
 
 /// Opens the file; for writing it is made if it is not there.
 pub(super) fn open(path: &Path, purpose: Purpose) -> Result<Connection, rusqlite::Error> {

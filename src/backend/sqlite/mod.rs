@@ -23,12 +23,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use checked::differences;
-use connection::Purpose;
 use points::PointReads;
 use reads::SqliteReads;
 
 use super::group;
 use super::group::Waiting;
+use super::purpose::Purpose;
 use super::reading::Readings;
 pub use super::reading::Use;
 use super::taking::FoundTable;
@@ -48,16 +48,16 @@ use crate::tables::sql::Statement;
 
 /// Why a file cannot be used.
 #[derive(Debug)]
-pub enum OpenError {
+pub enum SqliteOpenError {
     Sqlite(rusqlite::Error),
     Thread(std::io::Error),
     /// What a table of the file lacks that was declared.
     Differs(Vec<String>),
-    /// It has more tables than are looked through.
+    /// The file has more tables than are looked through.
     TooMany,
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for SqliteOpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(error) => write!(f, "{error}"),
@@ -73,9 +73,9 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl std::error::Error for OpenError {}
+impl std::error::Error for SqliteOpenError {}
 
-impl From<rusqlite::Error> for OpenError {
+impl From<rusqlite::Error> for SqliteOpenError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
@@ -85,7 +85,7 @@ impl From<rusqlite::Error> for OpenError {
 ///
 /// # Errors
 /// If it cannot be.
-pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, OpenError> {
+pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, SqliteOpenError> {
     let connection = connection::open(path, Purpose::Read)?;
     Ok(differences(&connection, schema)?)
 }
@@ -94,9 +94,12 @@ pub fn check(path: &Path, schema: &Schema) -> Result<Vec<String>, OpenError> {
 ///
 /// # Errors
 /// If it cannot be, or has too many.
-pub fn find(path: &Path, patterns: &[NamePattern]) -> Result<Vec<Vec<FoundTable>>, OpenError> {
+pub fn find(
+    path: &Path,
+    patterns: &[NamePattern],
+) -> Result<Vec<Vec<FoundTable>>, SqliteOpenError> {
     let connection = connection::open(path, Purpose::Read)?;
-    finding::find(&connection, patterns)?.ok_or(OpenError::TooMany)
+    finding::find(&connection, patterns)?.ok_or(SqliteOpenError::TooMany)
 }
 
 /// The file, and everything that is asked of it.
@@ -126,7 +129,7 @@ impl Sqlite {
         schema: Schema,
         how: Use,
         (doorbell, clock): (Arc<Doorbell>, Clock),
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteOpenError> {
         let writer = connection::open(path, Purpose::Write)?;
         for (_, table) in schema.tables() {
             for sql in Statement::creating(Engine::Sqlite, table) {
@@ -135,13 +138,13 @@ impl Sqlite {
         }
         let differences = differences(&writer, &schema)?;
         if !differences.is_empty() {
-            return Err(OpenError::Differs(differences));
+            return Err(SqliteOpenError::Differs(differences));
         }
         let open = |_| Ok(SqliteReads::new(connection::open(path, Purpose::Read)?));
         let databases = (0..how.readers).map(open).collect::<rusqlite::Result<_>>()?;
         let bell = (doorbell, clock);
         let readings = Readings::start(databases, &schema, how.query_us_max, bell);
-        let readings = readings.map_err(OpenError::Thread)?;
+        let readings = readings.map_err(SqliteOpenError::Thread)?;
         let points = PointReads::new(connection::open(path, Purpose::Read)?, &schema);
         Ok(Self { schema, writer, group: Vec::new(), points, readings })
     }

@@ -36,7 +36,7 @@ pub(super) fn write_all(
     }
     let mut results = Vec::with_capacity(writes.len());
     for Waiting { write, .. } in writes {
-        let result = carry_out(&mut Rows(connection), schema.table(write.table), write);
+        let result = carry_out(&mut SqliteRows(connection), schema.table(write.table), write);
         // Out of room, or worse: then the database takes back all of it.
         if connection.is_autocommit() {
             let error = result.err().unwrap_or_else(|| {
@@ -63,9 +63,9 @@ fn run(connection: &Connection, sql: &str) -> Result<(), TableError> {
 }
 
 /// Rows of any table, within a transaction.
-struct Rows<'a>(&'a Connection);
+struct SqliteRows<'a>(&'a Connection);
 
-impl Rows<'_> {
+impl SqliteRows<'_> {
     /// The one row that a statement is answered with.
     fn one(&self, table: &Table, statement: &Statement) -> Result<Option<Values>, TableError> {
         let columns: Vec<_> = table.ids().collect();
@@ -83,7 +83,7 @@ impl Rows<'_> {
     }
 }
 
-impl OneRow for Rows<'_> {
+impl OneRow for SqliteRows<'_> {
     fn find(&mut self, table: &Table, key: &[Value]) -> Result<Option<Values>, TableError> {
         self.one(table, &Statement::row(Engine::Sqlite, table, key))
     }

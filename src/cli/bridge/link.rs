@@ -17,7 +17,7 @@ use crate::client::wait::entropy;
 #[derive(Debug)]
 pub(super) enum Heard {
     Packet(Packet),
-    /// It is lost, or was not made.
+    /// The connection is lost, or was not made.
     Lost,
 }
 

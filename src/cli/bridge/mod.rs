@@ -4,9 +4,9 @@
 //! so that what one is told no other is. Invariants: a request is acknowledged to the broker once the server has taken it, and an answer to the server once it is
 //! on its way to the broker; what is lost is connected anew, each time later. Never looks at what is said.
 
-mod asked;
+mod address;
 mod link;
-mod place;
+mod speaker;
 mod tunnel;
 
 use std::collections::HashMap;
@@ -21,11 +21,11 @@ use rumqttc::Packet;
 use rumqttc::Publish;
 use rumqttc::QoS;
 
-use crate::cli::bridge::asked::Asked;
-use crate::cli::bridge::asked::answer_for;
+use crate::cli::bridge::address::MqttAddress;
+use crate::cli::bridge::address::Reach;
 use crate::cli::bridge::link::Heard;
-use crate::cli::bridge::place::Place;
-use crate::cli::bridge::place::Reach;
+use crate::cli::bridge::speaker::ClientSpeaker;
+use crate::cli::bridge::speaker::answer_for;
 use crate::cli::limits::BRIDGE_CLIENTS_MAX;
 use crate::cli::limits::BRIDGE_PENDING_MAX;
 use crate::cli::say;
@@ -39,10 +39,10 @@ use crate::client::wait::either;
 pub struct BridgeArgs {
     /// The other broker: HOST:PORT, or mqtts://HOST:PORT where it is encrypted
     #[arg(long, value_name = "HOST:PORT")]
-    broker: Place,
+    broker: MqttAddress,
     /// The server's MQTT listener (`mqtt.listen`), written in the same way
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883")]
-    server: Place,
+    server: MqttAddress,
     /// What requests are published under (`resolvespec.published_under`)
     #[arg(long, value_name = "TOPIC", default_value = "spec")]
     under: String,
@@ -185,7 +185,7 @@ impl Bridge {
         if is_gone || !self.clients.contains_key(&client) {
             self.make_room();
             let (requests, asked) = flume::bounded(BRIDGE_PENDING_MAX);
-            let speaker = Asked::new(&self.broker, &self.behind, &client);
+            let speaker = ClientSpeaker::new(&self.broker, &self.behind, &client);
             tokio::spawn(speaker.speak(asked));
             self.clients.insert(client.clone(), Known { requests, turn });
         }

@@ -39,7 +39,7 @@ pub(super) struct Tunnel {
 struct Far {
     way: Way,
     name: String,
-    /// That it is not reached was said, and it was not since.
+    /// Somebody was told that the far end is not reached, and it was not reached since.
     was_said: AtomicBool,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn pattern(text: &str) -> Result<TopicPattern, String> {
 
 /// A line.
 #[derive(Serialize)]
-struct Line<'a> {
+struct ExportedLine<'a> {
     topic: &'a str,
     key: &'a str,
     op: &'a str,
@@ -47,14 +47,14 @@ struct Line<'a> {
     home: u16,
     payload: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<BeforeLine<'a>>,
+    before: Option<ExportedBefore<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     meta: Option<MetaLine>,
 }
 
 /// The event before a delete.
 #[derive(Serialize)]
-struct BeforeLine<'a> {
+struct ExportedBefore<'a> {
     op: &'a str,
     offset: u64,
     time_us: u64,
@@ -115,7 +115,7 @@ fn write_segment(
 fn write_line(record: &Record, home: u16, out: &mut impl Write) -> Result<(), HistoryError> {
     let before = record.before.as_deref();
     let before = before.map(|before| {
-        Ok::<_, serde_json::Error>(BeforeLine {
+        Ok::<_, serde_json::Error>(ExportedBefore {
             op: before.op.name(),
             offset: before.offset,
             time_us: before.time_us,
@@ -123,7 +123,7 @@ fn write_line(record: &Record, home: u16, out: &mut impl Write) -> Result<(), Hi
         })
     });
     let failed = |error: serde_json::Error| HistoryError::Stream(error.into());
-    let line = Line {
+    let line = ExportedLine {
         topic: record.topic.as_str(),
         key: &record.key,
         op: record.op.name(),

@@ -122,7 +122,7 @@ impl fmt::Display for Fault {
 /// A line as it is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct ImportedLine<'a> {
     topic: String,
     #[serde(default)]
     key: String,
@@ -135,13 +135,13 @@ struct Line<'a> {
     #[serde(borrow)]
     payload: &'a RawValue,
     #[serde(borrow)]
-    before: Option<BeforeLine<'a>>,
+    before: Option<ImportedBefore<'a>>,
     meta: Option<MetaLine>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BeforeLine<'a> {
+struct ImportedBefore<'a> {
     op: String,
     offset: u64,
     time_us: u64,
@@ -264,7 +264,7 @@ impl Importer<'_> {
 
     /// A line's home and record, and whether nothing is missing before it.
     fn parse(&self, line: &[u8], log: &Log<File>) -> Result<(u16, Record, bool), Fault> {
-        let line: Line<'_> = serde_json::from_slice(line).map_err(Fault::Json)?;
+        let line: ImportedLine<'_> = serde_json::from_slice(line).map_err(Fault::Json)?;
         let topic = TopicName::new(&line.topic).map_err(Fault::Topic)?;
         if !self.topics.iter().any(|pattern| pattern.matches(&topic)) {
             return Err(Fault::OtherTopic(line.topic));
@@ -322,7 +322,7 @@ fn payload_of(text: &RawValue) -> Result<Bytes, Fault> {
     Ok(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn before_of(line: &BeforeLine<'_>, offset: u64, time_us: u64) -> Result<Box<Before>, Fault> {
+fn before_of(line: &ImportedBefore<'_>, offset: u64, time_us: u64) -> Result<Box<Before>, Fault> {
     if line.offset >= offset || line.time_us >= time_us {
         return Err(Fault::Before);
     }

@@ -14,6 +14,7 @@ use super::entering::Listening;
 use crate::clock::Now;
 use crate::conn::relisten::Open;
 use crate::conn::tls::Fault;
+use crate::conn::tls::Finished;
 use crate::conn::tls::Handshake;
 use crate::conn::tls::Outcome;
 use crate::conn::world::World;
@@ -89,7 +90,7 @@ impl<W: World> Core<W> {
     fn promote(&mut self, handshake: Handshake, now: Now) {
         let (port, address) = (handshake.port, handshake.peer);
         let Some(conn) = self.world.open(port, handshake.far_end(), now) else { return };
-        let (socket, secure, mut plain) = handshake.finish();
+        let Finished { socket, secure, mut said, has_ended } = handshake.finish();
         let watched = self.poll.promote(socket.as_fd(), conn);
         self.sockets.insert(conn, socket);
         if let Some(secure) = secure {
@@ -99,8 +100,11 @@ impl<W: World> Core<W> {
             tracing::warn!(peer = %address, %error, "cannot watch a connection: it is closed");
             return self.die(conn.id, now);
         }
-        if !plain.is_empty() {
-            self.world.received(conn.id, &mut plain, now);
+        if !said.is_empty() {
+            self.world.received(conn.id, &mut said, now);
+        }
+        if has_ended {
+            self.end(conn.id, now);
         }
     }
 

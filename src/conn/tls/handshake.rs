@@ -42,7 +42,7 @@ pub(in crate::conn) struct Handshake {
     plain: Vec<u8>,
     /// The client sends no more.
     has_ended: bool,
-    /// Its first byte was that of a record.
+    /// The client's first byte was that of a record.
     speaks_tls: bool,
 }
 
@@ -66,12 +66,23 @@ enum Header {
 pub(in crate::conn) enum Step {
     /// The client's turn.
     Waits,
-    /// It is done; what the client has sent behind it waits to be opened.
+    /// The handshake is done; what the client has sent behind it waits to be opened.
     Done,
-    /// It is done, and was all there was to it: an authority has looked at what it is shown.
+    /// The handshake is done, and was all that was wanted: an authority has looked at what it is shown.
     Over,
-    /// It has failed. The last words, if any, have been sent.
+    /// The handshake has failed. The last words, if any, have been sent.
     Failed(Box<str>),
+}
+
+/// What a handshake leaves for its connection.
+#[derive(Debug)]
+pub(in crate::conn) struct Finished {
+    pub(in crate::conn) socket: OwnedFd,
+    pub(in crate::conn) secure: Option<Secure>,
+    /// What the client has said already, opened.
+    pub(in crate::conn) said: Vec<u8>,
+    /// The client has said that it sends no more, right behind it. The library says so once, so nobody else would find that out.
+    pub(in crate::conn) has_ended: bool,
 }
 
 /// What HTTP in the clear is answered on a port for TLS.
@@ -187,12 +198,13 @@ impl Handshake {
         Peer { address: self.peer, certificate: self.certificate(), is_passed_on }
     }
 
-    /// What is left for the connection, and what its client has said already.
-    pub(in crate::conn) fn finish(self) -> (OwnedFd, Option<Secure>, Vec<u8>) {
-        match self.tls {
-            Some(tls) => (self.socket, Some(Secure::new(tls, self.input, self.output)), self.plain),
-            None => (self.socket, None, self.input),
-        }
+    /// What is left for the connection.
+    pub(in crate::conn) fn finish(self) -> Finished {
+        let (secure, said) = match self.tls {
+            Some(tls) => (Some(Secure::new(tls, self.input, self.output)), self.plain),
+            None => (None, self.input),
+        };
+        Finished { socket: self.socket, secure, said, has_ended: self.has_ended }
     }
 
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<()> {

@@ -22,7 +22,7 @@ use crate::shard::ConnRef;
 pub(in crate::conn) struct Handshakes {
     places: Vec<HandshakeSlot>,
     free: Vec<u32>,
-    /// Those with something to do, in the order in which it came.
+    /// Places of handshakes with something to do, in the order in which that came.
     ready: VecDeque<u32>,
     pub(in crate::conn) done: u64,
     pub(in crate::conn) failed: u64,
@@ -42,7 +42,7 @@ struct HandshakeSlot {
 #[derive(Debug)]
 pub(in crate::conn) enum Outcome {
     Done(Box<Handshake>),
-    /// It has failed, or there is nothing behind it: its socket, for what was said last to be read.
+    /// The handshake has failed, or there is nothing behind it: its socket, for what was said last to be read.
     Over(OwnedFd),
 }
 

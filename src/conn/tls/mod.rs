@@ -9,6 +9,7 @@ mod handshakes;
 mod held;
 mod secure;
 
+pub(super) use handshake::Finished;
 pub(super) use handshake::Handshake;
 pub(super) use handshakes::Handshakes;
 pub(super) use handshakes::Outcome;

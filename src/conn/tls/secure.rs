@@ -38,7 +38,7 @@ pub(in crate::conn) enum Fault {
     Tls(Box<rustls::Error>),
     /// The peer makes us answer and does not read the answers, or begins what it does not end.
     Flood,
-    /// It was broken before.
+    /// The connection was broken before.
     Broken,
     /// No more may be said with these keys.
     Exhausted,
@@ -171,7 +171,8 @@ impl Secure {
                     length += message.encode(room).map_err(|_| Fault::Flood)?;
                 }
                 ConnectionState::TransmitTlsData(message) => message.done(),
-                ConnectionState::PeerClosed => {}
+                // Said once, and to `open`, which has been shown all records that have come whole: what is carried is the part of one.
+                ConnectionState::PeerClosed => debug_assert!(false, "its end was not noticed"),
                 _ => return Err(Fault::Exhausted),
             }
         }

@@ -74,7 +74,7 @@ impl Hook {
         Self::AfterDisconnect,
     ];
 
-    /// Its place in lists with one entry for each.
+    /// The hook's place in lists with one entry for each.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -154,9 +154,9 @@ impl FromIterator<Hook> for HookSet {
 /// What conversations are told of hooks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HookTerms {
-    /// Those that are asked; the others are passed over.
+    /// Hooks that are asked; the others are passed over.
     pub asked: HookSet,
-    /// Those whose failure is taken for a yes that changes nothing.
+    /// Hooks whose failure is taken for a yes that changes nothing.
     pub fail_open: HookSet,
     /// Whether an after hook may replace what its client is answered.
     pub replaces_results: bool,

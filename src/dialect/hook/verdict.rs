@@ -44,7 +44,7 @@ pub struct Identity {
 /// Why there is no verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It took longer than it may.
+    /// The answer took longer than it may.
     TooSlow,
     /// More is asked of hooks just now than is answered.
     Busy,
@@ -85,20 +85,20 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Verdict {
-    /// It does not go on.
+    /// The request does not go on.
     #[must_use]
     pub fn abort(message: impl Into<Box<str>>) -> Self {
         Self { abort: Some(message.into()), ..Self::default() }
     }
 
-    /// It goes on, with rows that pass this list of conditions only, or this object with a list for each table.
+    /// The request goes on, with rows that pass this list of conditions only, or this object with a list for each table.
     #[must_use]
     pub fn with_filters(mut self, filters: Json) -> Self {
         self.filters.push(filters);
         self
     }
 
-    /// It goes on, without these columns.
+    /// The request goes on, without these columns.
     #[must_use]
     pub fn with_mask(mut self, mask: Json) -> Self {
         self.masks.get_or_insert_default().push(mask);

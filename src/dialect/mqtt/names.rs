@@ -130,13 +130,13 @@ fn digits_at(text: &[u8], at: usize) -> Option<u8> {
 
 /// Where a level stands in its name.
 #[derive(Clone, Copy)]
-struct Place {
+struct LevelPlace {
     is_first: bool,
     /// The only level of a name is not empty.
     is_only: bool,
 }
 
-impl Place {
+impl LevelPlace {
     const fn at(index: usize, has_more: bool) -> Self {
         Self { is_first: index == 0, is_only: !has_more }
     }
@@ -147,7 +147,7 @@ impl Place {
 }
 
 /// A level of a name as a segment of a topic.
-fn segment(level: &str, place: Place) -> String {
+fn segment(level: &str, place: LevelPlace) -> String {
     let plain = IN_NAMES.undo(level, place.is_first);
     match &*plain {
         "" => EMPTY.to_owned(),
@@ -156,7 +156,7 @@ fn segment(level: &str, place: Place) -> String {
 }
 
 /// A segment of a topic as a level of a name.
-fn level(segment: &str, place: Place) -> String {
+fn level(segment: &str, place: LevelPlace) -> String {
     let plain = match segment {
         EMPTY if !place.is_only => Cow::Borrowed(""),
         segment => place.in_topics().undo(segment, place.is_first),
@@ -165,9 +165,9 @@ fn level(segment: &str, place: Place) -> String {
 }
 
 /// Each part of a name or topic, and its place.
-fn parts(text: &str) -> impl Iterator<Item = (&str, Place)> {
+fn parts(text: &str) -> impl Iterator<Item = (&str, LevelPlace)> {
     let has_more = text.contains('/');
-    text.split('/').enumerate().map(move |(index, part)| (part, Place::at(index, has_more)))
+    text.split('/').enumerate().map(move |(index, part)| (part, LevelPlace::at(index, has_more)))
 }
 
 /// The topic that a name stands for.
@@ -218,7 +218,7 @@ pub(super) fn patterns_of(filter: &str, view: &View) -> Result<Vec<TopicPattern>
         named.map(|(_, topic)| TopicPattern::Exact(topic.clone())).collect();
     let is_name = !filter.contains(['+', '#']);
     if !is_name || patterns.is_empty() {
-        let segment = |(level, place): (&str, Place)| match level {
+        let segment = |(level, place): (&str, LevelPlace)| match level {
             "+" => "*".to_owned(),
             "#" => "**".to_owned(),
             level => segment(level, place),

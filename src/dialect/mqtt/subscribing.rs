@@ -112,7 +112,7 @@ impl Subscriptions {
         (answering, view): (Answering, &View),
         steps: &mut Vec<Step>,
     ) {
-        let terms = Terms::of(subscribe, answering);
+        let terms = PacketTerms::of(subscribe, answering);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
             let is_new = !self.filters.contains_key(filter);
@@ -227,7 +227,7 @@ impl Subscriptions {
             let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else {
                 continue;
             };
-            let terms = Terms::of(&subscribe, answering);
+            let terms = PacketTerms::of(&subscribe, answering);
             for (filter, options) in subscribe.filters.iter() {
                 match terms.verdict(filter, options, false, view) {
                     Verdict::Wish(wish) => wishes.push(wish),
@@ -290,7 +290,7 @@ const fn granted(qos: QoS) -> Reason {
 const FILTERED: &str = "$filter/";
 
 /// What a packet says of all of its filters.
-struct Terms {
+struct PacketTerms {
     number: Option<NonZeroU32>,
     /// Who asks, as a hash.
     publisher: u64,
@@ -300,7 +300,7 @@ struct Terms {
     asked: Result<Subscription, Refusal>,
 }
 
-impl Terms {
+impl PacketTerms {
     fn of(subscribe: &Subscribe<'_>, answering: Answering) -> Self {
         let Answering { publisher, packet_bytes_max, .. } = answering;
         let number = subscribe.properties.number(PropertyId::SubscriptionId);

@@ -2,10 +2,10 @@
 //!
 //! Invariants: a request is answered once, by what became of it or by the hook that stopped it; nobody is let in whom `before_connect` was to look at and did not.
 
-use super::asked::Asked;
 use super::asked::AskedFor;
 use super::asked::Behind;
 use super::asked::Refused;
+use super::asked::RequestAwaited;
 use super::asked::table_message;
 use super::hooked::Noted;
 use super::hooked::Stopped;
@@ -87,12 +87,12 @@ impl Conversation {
     /// Something is done: its client is answered, or the hook behind it is asked first.
     fn done(
         &mut self,
-        asked: Asked,
+        asked: RequestAwaited,
         (data, metadata): (String, Option<String>),
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
-        let Asked { id, behind, .. } = asked;
+        let RequestAwaited { id, behind, .. } = asked;
         let say = |steps: &mut Vec<Step>, data: &str, metadata: Option<&str>| {
             steps.push(Step::say(reply::success(&id, data, metadata, context.now)));
         };
@@ -108,18 +108,18 @@ impl Conversation {
             say(steps, &data, metadata.as_deref());
             AskedFor::Nothing
         };
-        self.asked = Some(Asked { id, what, behind: None });
+        self.asked = Some(RequestAwaited { id, what, behind: None });
         steps.push(self.ask_hook(call));
     }
 
     fn hook_answered(
         &mut self,
-        asked: Asked,
+        asked: RequestAwaited,
         answer: &Answer<'_>,
         context: &Context<'_>,
         steps: &mut Vec<Step>,
     ) {
-        let Asked { id, what, .. } = asked;
+        let RequestAwaited { id, what, .. } = asked;
         match (what, answer) {
             (AskedFor::Before(underway), Answer::Hooked(answered)) => {
                 self.before_answered((id, *underway), answered, context, steps);
@@ -229,7 +229,7 @@ impl Conversation {
         let shown = self.noted.as_ref().and_then(|noted| noted.shown.clone());
         let call = Call { credentials: shown, ..Call::new(Hook::BeforeConnect) };
         let what = AskedFor::Connect { first };
-        self.asked = Some(Asked { id: id.to_owned(), what, behind: None });
+        self.asked = Some(RequestAwaited { id: id.to_owned(), what, behind: None });
         steps.push(self.ask_hook(call));
     }
 
@@ -276,7 +276,7 @@ impl Conversation {
         if context.is_known {
             return self.connected(first, context, steps);
         }
-        self.asked = Some(Asked { id, what: AskedFor::Admit, behind: None });
+        self.asked = Some(RequestAwaited { id, what: AskedFor::Admit, behind: None });
         let what = Request::Admit(Box::new(verdict.identity));
         steps.push(Step::Ask { ticket: Ticket::Only, what });
     }
@@ -287,7 +287,7 @@ impl Conversation {
         steps.extend(self.at_end(context));
         if context.hooks.asked.contains(Hook::AfterConnect) {
             let what = AskedFor::Connected { first };
-            self.asked = Some(Asked { id: String::new(), what, behind: None });
+            self.asked = Some(RequestAwaited { id: String::new(), what, behind: None });
             steps.push(self.ask_hook(Call::new(Hook::AfterConnect)));
         } else if let Some(first) = first {
             self.heard(&first, context, steps);
@@ -326,7 +326,7 @@ fn not_understood(hook: Hook, why: &str) -> Stopped<'static> {
 static NOT_UNDERSTOOD: std::sync::LazyLock<Failure> =
     std::sync::LazyLock::new(|| Failure::BadAnswer("".into()));
 
-impl Asked {
+impl RequestAwaited {
     /// What becomes of it with this answer.
     fn became(&mut self, answer: &Answer<'_>, context: &Context<'_>, is_published: bool) -> Became {
         let (id, tables, now) = (&self.id, context.tables, context.now);

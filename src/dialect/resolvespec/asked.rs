@@ -20,7 +20,7 @@ use crate::tables::Write;
 
 /// What is not answered yet.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestAwaited {
     /// The request's.
     pub(super) id: String,
     pub(super) what: AskedFor,
@@ -62,7 +62,7 @@ pub(super) enum AskedFor {
     },
     /// The same, as whom.
     Admit,
-    /// It is in, which is told.
+    /// The client is in, and is told so.
     Connected {
         first: Option<Box<str>>,
     },
@@ -70,7 +70,7 @@ pub(super) enum AskedFor {
     Nothing,
 }
 
-impl Asked {
+impl RequestAwaited {
     /// Bytes of what was asked, and of what has been read for it.
     pub(super) fn held_bytes(&self) -> usize {
         let first_bytes = |first: &Option<Box<str>>| first.as_ref().map_or(0, |first| first.len());

@@ -37,7 +37,7 @@ pub(super) struct Confined(Vec<Arc<Rules>>);
 struct Rules {
     filters: Vec<Wherever<Condition>>,
     masks: Vec<Wherever<Box<str>>>,
-    /// It was said what is masked, be it nothing.
+    /// The rules say what is masked, be it nothing.
     says_masks: bool,
     /// Bytes of what was said.
     said_bytes: usize,

@@ -56,7 +56,7 @@ pub(super) struct Sort {
     pub(super) direction: String,
 }
 
-/// It is no message.
+/// What was said is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotParsed;
 

@@ -9,7 +9,7 @@ use crate::tables::Time;
 
 //= resolvespec#3A.2
 //# `{"id":"…","type":"response","success":true,"data":…,"metadata":{…},"timestamp":"…"}`
-/// It is done: what it is answered with, and what is said of that, both as JSON.
+/// A request is done: what it is answered with, and what is said of that, both as JSON.
 pub(super) fn success(id: &str, data: &str, metadata: Option<&str>, now: Now) -> Box<[u8]> {
     let mut out = begin(id, true, data.len());
     out.extend_from_slice(br#","data":"#);
@@ -23,7 +23,7 @@ pub(super) fn success(id: &str, data: &str, metadata: Option<&str>, now: Now) ->
 
 //= resolvespec#3A.2
 //# Error messages are **`type":"response"`**, never `"error"` (that constant is unused).
-/// It is not done, and why.
+/// A request is not done, and why.
 pub(super) fn failure(id: &str, code: &str, message: &str, now: Now) -> Box<[u8]> {
     end(error(id, code, message), now)
 }

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::asked::Asked;
 use super::asked::AskedFor;
 use super::asked::Operation;
 use super::asked::Refused;
+use super::asked::RequestAwaited;
 use super::asked::read;
 use super::confined::Confined;
 use super::going::Going;
@@ -54,7 +54,7 @@ pub struct Conversation {
     subscribed: Vec<Subscribed>,
     /// How many subscriptions there have been.
     subscriptions: u64,
-    pub(super) asked: Option<Asked>,
+    pub(super) asked: Option<RequestAwaited>,
     /// `None`: no hook has said anything of this connection.
     pub(super) noted: Option<Box<Noted>>,
 }
@@ -150,7 +150,8 @@ impl Conversation {
         let call = underway.call(hook, &message, (&confined, seen));
         let id = message.id.clone();
         underway.asked = Some(hook);
-        self.asked = Some(Asked { id, what: AskedFor::Before(Box::new(underway)), behind: None });
+        self.asked =
+            Some(RequestAwaited { id, what: AskedFor::Before(Box::new(underway)), behind: None });
         steps.push(self.ask_hook(call));
     }
 
@@ -229,7 +230,7 @@ impl Conversation {
         context: &Context<'_>,
     ) -> Step {
         let behind = going.behind(context).map(Box::new);
-        self.asked = Some(Asked { id: going.message.id.clone(), what, behind });
+        self.asked = Some(RequestAwaited { id: going.message.id.clone(), what, behind });
         Step::Ask { ticket: Ticket::Only, what: request }
     }
 
@@ -291,7 +292,7 @@ impl Conversation {
         let what = AskedFor::Subscribe { about };
         if found.is_none() {
             let behind = going.behind(context).map(Box::new);
-            self.asked = Some(Asked { id: message.id.clone(), what, behind });
+            self.asked = Some(RequestAwaited { id: message.id.clone(), what, behind });
             self.answer(&Answer::Subscribed(&[Ok(())]), context, steps);
             return Ok(());
         }
@@ -331,7 +332,7 @@ impl Conversation {
         }
         let behind = going.behind(context).map(Box::new);
         let what = AskedFor::Subscribe { about };
-        self.asked = Some(Asked { id: message.id.clone(), what, behind });
+        self.asked = Some(RequestAwaited { id: message.id.clone(), what, behind });
         // Nothing of it comes behind this.
         self.answer(&Answer::Subscribed(&[Ok(())]), context, steps);
         Ok(())
@@ -368,7 +369,7 @@ impl Talk for Conversation {
         let subscribed: usize =
             self.subscribed.iter().map(|own| size_of::<Subscribed>() + own.id.len()).sum();
         let noted = self.noted.as_ref().map_or(0, |noted| noted.held_bytes());
-        subscribed + noted + self.asked.as_ref().map_or(0, Asked::held_bytes)
+        subscribed + noted + self.asked.as_ref().map_or(0, RequestAwaited::held_bytes)
     }
 
     fn keep(&mut self) -> Option<Kept> {

@@ -29,7 +29,7 @@ use crate::tables::Value;
 pub(super) type Branches = [Branch];
 
 /// A field of a table, and what is asked of it.
-pub(super) struct Asked<'a> {
+pub(super) struct FieldTest<'a> {
     pub(super) id: ColumnId,
     pub(super) column: &'a Column,
     pub(super) filter: &'a ValueFilter,
@@ -45,7 +45,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
     All,
-    /// Those by which rows that are kept are found.
+    /// Fields by which rows that are kept are found.
     Found,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn asked<'a>(
     table: &'a Table,
     branch: &'a [(Box<str>, ValueFilter)],
     fields: Fields,
-) -> Option<Vec<Asked<'a>>> {
+) -> Option<Vec<FieldTest<'a>>> {
     let ask = |(name, filter): &'a (Box<str>, ValueFilter)| {
         let id = table.find_column(name)?;
         let column = table.column(id);
@@ -70,7 +70,7 @@ pub(super) fn asked<'a>(
             Type::Text | Type::Time => Kind::Text,
             _ => return None,
         };
-        kind.applies_to(filter).then_some(Asked { id, column, filter })
+        kind.applies_to(filter).then_some(FieldTest { id, column, filter })
     };
     branch.iter().map(ask).collect()
 }
@@ -104,7 +104,7 @@ pub(super) fn live(table: &Table, branches: Option<&Branches>) -> Option<Predica
     branches.iter().map(branch).collect::<Option<_>>().map(Predicate::Or)
 }
 
-fn live_field(asked: &Asked<'_>) -> Option<Vec<Predicate>> {
+fn live_field(asked: &FieldTest<'_>) -> Option<Vec<Predicate>> {
     let path = FieldPath::new(&[&*asked.column.name], Arrays::Whole).ok()?;
     let source = Source::Field(path);
     let test = |test| Predicate::Test(Term { source: source.clone(), rule: Rule::Typed, test });
@@ -147,7 +147,7 @@ pub(super) fn kept(table: &Table, branches: Option<&Branches>) -> Option<Filter>
 }
 
 /// What is asked of one field.
-pub(super) fn kept_field(asked: &Asked<'_>) -> Option<Vec<Filter>> {
+pub(super) fn kept_field(asked: &FieldTest<'_>) -> Option<Vec<Filter>> {
     let (id, kind, filter) = (asked.id, asked.column.kind, asked.filter);
     let mut tests = Vec::new();
     match filter.opt.as_deref() {

@@ -23,7 +23,7 @@ pub(super) struct Entry {
     /// `None`: everything. All members of one of these hold, of at least one of these.
     pub(super) filters: Option<Vec<Branch>>,
     pub(super) limit: Option<i64>,
-    /// It holds null where something must be: what comes before it in the message is carried out, it and what comes behind it is not.
+    /// The entry holds null where something must be: what comes before the entry in the message is carried out, the entry and what comes behind it is not.
     pub(super) is_broken: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Scalar {
     Other,
 }
 
-/// It is no message.
+/// What was said is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoMessage;
 

@@ -26,7 +26,7 @@ pub(super) struct Replay {
     columns: Vec<(ColumnId, Box<str>)>,
     /// `Some`: rows come with all columns of the table, and have to be given their places.
     numbering: Option<Numbering>,
-    /// It cannot be answered: what is still read for it is not told.
+    /// The replay cannot be answered: what is still read for it is not told.
     has_failed: bool,
 }
 

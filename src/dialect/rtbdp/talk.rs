@@ -45,7 +45,7 @@ use crate::tables::TableId;
 /// One client's conversation.
 #[derive(Debug, Default)]
 pub struct Conversation {
-    /// It has not shown the secret: it is being closed, and nothing that it says is heard.
+    /// The client has not shown the secret: it is being closed, and nothing that it says is heard.
     is_barred: bool,
     subscribed: Vec<Subscribed>,
     /// In the order in which they are answered.

@@ -101,7 +101,7 @@ impl<D: Disk> Keeper<D> {
     /// Opens the folder, and makes it if there is none.
     ///
     /// # Errors
-    /// It is not ours to touch, or the disk fails.
+    /// The folder is not ours to touch, or the disk fails.
     pub fn open(mut disk: D, setup: Setup) -> Result<(Self, Opened), FolderError> {
         let shards = setup.homes.shard_count();
         let count = setup.classes.len().max(1);

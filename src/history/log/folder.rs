@@ -96,7 +96,7 @@ impl<F: std::fmt::Debug> Folder<F> {
     /// them stays as it is.
     ///
     /// # Errors
-    /// It is not ours to touch, or the disk fails.
+    /// The folder is not ours to touch, or the disk fails.
     pub fn open<D: Disk<File = F>>(
         disk: &mut D,
         made: &Made,
@@ -142,7 +142,7 @@ impl<F: std::fmt::Debug> Folder<F> {
     /// Takes a folder only for what lies beside its logs, which stay as they are, however they were left; makes it if there is nothing.
     ///
     /// # Errors
-    /// It is not ours to touch, or the disk fails.
+    /// The folder is not ours to touch, or the disk fails.
     pub fn without_logs<D: Disk<File = F>>(disk: &mut D, made: &Made) -> Result<Self, FolderError> {
         let manifest = match read_manifest(disk) {
             Ok(manifest) => manifest,

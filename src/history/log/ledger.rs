@@ -156,7 +156,7 @@ impl LedgerFound {
 /// Reads a ledger without changing anything.
 ///
 /// # Errors
-/// It is rotten in both copies, or the disk fails.
+/// The ledger is rotten in both copies, or the disk fails.
 pub fn read_ledger<D: Disk>(disk: &mut D, salt: u32) -> Result<LedgerFound, LedgerError> {
     let mut copies = Vec::new();
     let mut is_there = false;
@@ -295,7 +295,7 @@ impl<F: fmt::Debug> Ledger<F> {
     /// Reads what is there, forgets what is over, and makes both copies whole.
     ///
     /// # Errors
-    /// It is rotten in both copies, holds more than it may, or the disk fails. That the disk is full is none: what is there is read, and written anew with the next note.
+    /// The ledger is rotten in both copies, holds more than it may, or the disk fails. That the disk is full is none: what is there is read, and written anew with the next note.
     pub fn open<D: Disk<File = F>>(
         disk: &mut D,
         salt: u32,

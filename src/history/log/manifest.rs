@@ -99,7 +99,7 @@ impl Manifest {
     /// From what was written.
     ///
     /// # Errors
-    /// It is rotten, or of a later format.
+    /// The manifest is rotten, or of a later format.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::Rotten)?;
         let end = text.trim_end_matches('\n').rfind('\n').ok_or(ManifestError::Rotten)? + 1;

@@ -21,7 +21,7 @@ use crate::limits::SESSIONS_GROUP_BYTES_MAX;
 
 /// The file's name.
 pub const SESSIONS_NAME: &str = "sessions";
-/// Its first bytes; the last of them is its version.
+/// The file's first bytes; the last of them is its version.
 const MAGIC: &[u8; 4] = b"FwS\x01";
 /// Bytes before the first group: the magic, of which server it is, a checksum of both.
 const HEAD_BYTES: usize = 16;
@@ -59,7 +59,7 @@ pub struct SessionBounds {
 /// Why sessions that were kept are not gone on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionsFault {
-    /// They are of a server with other shards or other durable topics, or of another version.
+    /// The sessions are of a server with other shards or other durable topics, or of another version.
     Foreign,
     /// What stands here, in bytes, cannot be read.
     Rotten { at: usize },

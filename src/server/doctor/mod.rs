@@ -22,9 +22,9 @@ use host::Host;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Fine,
-    /// It runs, but not as well as it could.
+    /// The server runs, but not as well as it could.
     Warning,
-    /// It does not start, or will not for long.
+    /// The server does not start, or will not run for long.
     Error,
 }
 

@@ -169,12 +169,11 @@ impl Shard {
             if paused.asked.is_some() || !self.conns.may_hear(id) {
                 break;
             }
+            let is_all = paused.taken == bytes.len() && !websocket.has_packet();
             let said = match paused.heard.pop_front() {
                 Some(said) => said,
-                None if paused.taken == bytes.len() && !websocket.has_packet() => {
-                    if run.is_empty() {
-                        break;
-                    }
+                None if is_all && run.is_empty() => break,
+                None if is_all => {
                     // What it is answered with may go on with what is asked of tables.
                     self.publish_run(id, &mut run, &mut paused, now);
                     continue;
@@ -187,7 +186,9 @@ impl Shard {
                     said
                 }
             };
-            if said.is_publish() && !self.has_time_for(id, run.awaited.bytes) {
+            if (said.is_publish() && !self.has_time_for(id, run.awaited.bytes))
+                || (said.is_subscribe() && !self.has_time_to_subscribe(id))
+            {
                 paused.heard.push_front(said);
                 break;
             }
@@ -195,8 +196,7 @@ impl Shard {
                 Heard::Steps { steps, .. }
                     if self.conns.joins(id, &steps, &self.settings.tables.schema) =>
                 {
-                    let rest = run.push_first(steps);
-                    paused.heard.extend(rest);
+                    paused.heard.extend(run.push_first(steps));
                 }
                 said if run.is_empty() => {
                     let rest = match said {

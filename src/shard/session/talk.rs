@@ -25,6 +25,19 @@ pub(super) fn begins_with_publish(steps: &[Step]) -> bool {
     matches!(steps.first(), Some(Step::Ask { what: Request::Publish(_), .. }))
 }
 
+/// Whether the next step has the connection subscribe.
+pub(super) fn begins_with_subscribe(steps: &[Step]) -> bool {
+    matches!(
+        steps.first(),
+        Some(
+            Step::Subscribe(_)
+                | Step::Want(_)
+                | Step::Update { .. }
+                | Step::Ask { what: Request::Subscribe(_) | Request::Resume(_), .. }
+        )
+    )
+}
+
 /// Whether the next step is a question whose answer is awaited: a publish, or something asked of another party.
 pub(super) fn begins_with_question(steps: &[Step]) -> bool {
     begins_with_publish(steps) || asks_outside(steps) || begins_with_claim(steps)

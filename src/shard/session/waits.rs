@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::super::tickets::draft_bytes;
 use super::talk::begins_with_publish;
+use super::talk::begins_with_subscribe;
 use super::unread::Unread;
 use crate::dialect::Request;
 use crate::dialect::Step;
@@ -34,6 +35,11 @@ impl Heard {
     /// Whether the next step is a publish.
     pub(super) fn is_publish(&self) -> bool {
         matches!(self, Self::Steps { steps, .. } if begins_with_publish(steps))
+    }
+
+    /// Whether the next step begins or changes subscriptions.
+    pub(super) fn is_subscribe(&self) -> bool {
+        matches!(self, Self::Steps { steps, .. } if begins_with_subscribe(steps))
     }
 
     /// Bytes of memory that the message holds.

@@ -3,6 +3,7 @@
 //! Invariants: rows come in the order of their transactions' ids and of their own; those of a transaction that one still underway may come before wait until it has ended. A row that is too large to be taken is told of, and
 //! passed over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +16,8 @@ use crate::backend::postgres::Follower;
 use crate::clock::Clock;
 use crate::limits::OUTBOX_RETRY_MS_MIN;
 use crate::limits::OUTBOX_ROW_BYTES_MAX;
-use crate::limits::OUTBOX_ROWS_AT_ONCE;
 use crate::limits::OUTBOX_STATEMENT_MS_MAX;
+use crate::limits::SOURCE_BATCH_BYTES_MAX;
 use crate::limits::SOURCE_BATCH_MESSAGES_MAX;
 use crate::source::Batch;
 use crate::source::Connected;
@@ -63,13 +64,17 @@ impl Table {
     /// The next rows behind a place, each as its transaction, its number and itself as an object.
     fn rows_sql(&self) -> String {
         let Self { quoted, id, transaction, .. } = self;
-        // Columns are named with their table: those of the inner query are texts, and would be put in order as such.
+        // Columns are named with their table: those of the inner query are texts, and would be put in order as such. Of many large rows no more are sent than there is room for.
         let (tx, id) = (format!("outbox.{transaction}"), format!("outbox.{id}"));
+        let size = format!("least(octet_length(whole), {OUTBOX_ROW_BYTES_MAX})");
         format!(
             "SELECT row_tx, row_id, CASE WHEN octet_length(whole) <= {OUTBOX_ROW_BYTES_MAX} THEN whole END FROM \
-             (SELECT {tx}::text AS row_tx, {id}::text AS row_id, row_to_json(outbox)::text AS whole FROM {quoted} AS outbox \
+             (SELECT *, sum({size}) OVER (ORDER BY number) - {size} AS before FROM \
+             (SELECT row_number() OVER (ORDER BY {tx}, {id}) AS number, {tx}::text AS row_tx, {id}::text AS row_id, \
+             row_to_json(outbox)::text AS whole FROM {quoted} AS outbox \
              WHERE ({tx}, {id}) > ($1::text::xid8, $2::text::bigint) AND {tx} < pg_snapshot_xmin(pg_current_snapshot()) \
-             ORDER BY {tx}, {id} LIMIT {SOURCE_BATCH_MESSAGES_MAX}) AS next"
+             ORDER BY {tx}, {id} LIMIT {SOURCE_BATCH_MESSAGES_MAX}) AS next) AS weighed \
+             WHERE before < {SOURCE_BATCH_BYTES_MAX} ORDER BY number"
         )
     }
 }
@@ -106,9 +111,8 @@ impl Outbox {
 
     fn extent(&self, follower: &mut Follower) -> Result<Extent, Fault> {
         let mut found = None;
-        let columns = follower.rows(&self.table.extent_sql(), &[], 1, |row| {
+        let columns = follower.rows(&self.table.extent_sql(), &[], |row| {
             found = Some(row);
-            true
         });
         columns.map_err(|error| self.fault(&error))?;
         let row = found.unwrap_or_default();
@@ -137,52 +141,44 @@ impl Outbox {
             return Err(Fault::new(FaultKind::Lost, "there is no connection"));
         };
         let (transaction, id) = (self.place.transaction.to_string(), self.place.id.to_string());
-        let (mut count, mut wrong) = (0, None);
+        let (mut count, mut is_wrong) = (0, false);
         let subject = self.name.of(self.table.name.as_bytes());
         let place = &mut self.place;
-        let read =
-            follower.rows(&self.rows_sql, &[&transaction, &id], OUTBOX_ROWS_AT_ONCE, |row| {
-                let [transaction, id, whole] = row.as_slice() else {
-                    wrong = Some(row.len());
-                    return false;
-                };
-                let (Some(transaction), Some(id)) = (number(transaction), number(id)) else {
-                    wrong = Some(row.len());
-                    return false;
-                };
-                place.pass(transaction, id);
-                count += 1;
-                match whole {
-                    Some(payload) => batch.push(Message {
-                        subject: Some(std::sync::Arc::clone(&subject)),
-                        payload: payload.clone(),
-                        id: Some(place.id()),
-                        ..Message::default()
-                    }),
-                    None => {
-                        let why = format!("it has more than {OUTBOX_ROW_BYTES_MAX} bytes");
-                        batch.push_unusable(format!("row {id}"), why);
-                    }
+        let read = follower.rows(&self.rows_sql, &[&transaction, &id], |row| {
+            let numbers = || Some((number(row.first()?)?, number(row.get(1)?)?));
+            let (Some((transaction, id)), Some(whole), false) = (numbers(), row.get(2), is_wrong)
+            else {
+                is_wrong = true;
+                return;
+            };
+            place.pass(transaction, id);
+            count += 1;
+            match whole {
+                Some(payload) => batch.push(Message {
+                    subject: Some(Arc::clone(&subject)),
+                    payload: payload.clone(),
+                    id: Some(place.id()),
+                    ..Message::default()
+                }),
+                None => {
+                    let why = format!("it has more than {OUTBOX_ROW_BYTES_MAX} bytes");
+                    batch.push_unusable(format!("row {id}"), why);
                 }
-                batch.has_room()
-            });
+            }
+        });
         self.follower = Some(follower);
         read.map_err(|error| self.fault(&error))?;
-        match wrong {
-            Some(_) => Err(garbled("a row does not say which one it is")),
-            None => Ok(count),
-        }
+        if is_wrong { Err(garbled("a row does not say which one it is")) } else { Ok(count) }
     }
 
-    /// When it is looked again: at once where there was much, soon where somebody has said that there is something, and every so often.
+    /// When it is looked again: at once where there was something, soon where somebody has said that there is, and every so often.
     fn look_again(&mut self, found: usize) {
+        let wait_ms = if found > 0 { 0 } else { self.wait_ms };
+        self.due = Deadline::new(self.clock, Duration::from_millis(wait_ms));
         self.wait_ms = match found {
             0 => (self.wait_ms * 2).min(self.table.poll_ms),
-            SOURCE_BATCH_MESSAGES_MAX.. => 0,
             _ => self.table.poll_ms,
         };
-        self.due = Deadline::new(self.clock, Duration::from_millis(self.wait_ms));
-        self.wait_ms = self.wait_ms.max(OUTBOX_RETRY_MS_MIN);
     }
 }
 

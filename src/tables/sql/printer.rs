@@ -89,7 +89,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// That it is the row of a key, and passes a filter.
+    /// Appends the condition that a row is that of a key, and passes a filter.
     pub(super) fn push_of_key(&mut self, (key, within): (&[Value], &Filter)) {
         self.push(" WHERE ");
         self.push_filter(&Filter::of_key(self.table, key));

@@ -315,7 +315,7 @@ async def silence(stage: Stage) -> None:
     within `silence_ms`, and connects anew; one that is merely quiet is kept."""
     proxy = await stage.proxy()
     # Long enough for a server on a busy machine to answer.
-    client = await stage.client(proxy, silence_ms=3000)
+    client = await stage.client(proxy, silence_ms=5000)
     await stage.live(client)
     link = proxy.links[0]
     # Quiet, and answering: the client has asked twice, and is content.

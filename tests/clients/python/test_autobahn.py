@@ -4,6 +4,7 @@ All cases of the protocol run; of those that only measure compression at growing
 `FANWIRE_AUTOBAHN=all` runs all 517.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -28,16 +29,24 @@ GOOD = ["OK", "OK"]
 PATIENCE_S = 1800
 
 
+def run(driver, cases):
+    """What the runner says of a server with this driver."""
+    with Server(driver, echo="true", message_bytes_max=16 << 20) as server:
+        command = [sys.executable, RUNNER, server.url("/echo"), *cases]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
 class Autobahn(unittest.TestCase):
     def test_every_case_is_passed(self):
         is_all = os.environ.get("FANWIRE_AUTOBAHN") == "all"
         cases = [] if is_all else CASES
-        for driver in DRIVERS:
-            with self.subTest(driver=driver), Server(driver, echo="true", message_bytes_max=16 << 20) as server:
-                command = [sys.executable, RUNNER, server.url("/echo"), *cases]
-                run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-                results = [json.loads(line) for line in run.stdout.splitlines()]
-                self.assertEqual(len(results), ALL_COUNT if is_all else CASE_COUNT, run.stderr)
+        # Of both drivers at once: a case is mostly a wait for the other end.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            runs = list(pool.map(run, DRIVERS, [cases] * len(DRIVERS)))
+        for driver, done in zip(DRIVERS, runs, strict=True):
+            with self.subTest(driver=driver):
+                results = [json.loads(line) for line in done.stdout.splitlines()]
+                self.assertEqual(len(results), ALL_COUNT if is_all else CASE_COUNT, done.stderr)
                 bad = [result for result in results if result["verdict"] != GOOD and result["case"] not in UNJUDGED]
                 self.assertEqual(bad, [])
                 for result in results:

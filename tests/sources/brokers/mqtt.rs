@@ -127,7 +127,7 @@ fn a_message_that_is_too_large_is_passed_over_and_acknowledged() {
     let mut source = source(&daemon, &[]);
     source.connected();
     let large = folder.0.join("large");
-    std::fs::write(&large, vec![b'x'; 17 * 1024 * 1024]).unwrap();
+    std::fs::write(&large, vec![b'x'; 5 * 1024 * 1024]).unwrap();
     let port = daemon.address.port().to_string();
     let published = Command::new("mosquitto_pub")
         .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", "fleet/large", "-f"])

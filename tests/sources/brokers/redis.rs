@@ -152,8 +152,8 @@ fn an_entry_that_is_large_comes_and_one_that_is_too_large_is_passed_over() {
     let daemon = Daemon::start(Kind::Redis, &folder.0);
     let all = [
         "first".to_owned(),
-        "x".repeat(12 * 1024 * 1024),
-        "y".repeat(20 * 1024 * 1024),
+        "x".repeat(3 * 1024 * 1024),
+        "y".repeat(5 * 1024 * 1024),
         "last".to_owned(),
     ];
     add(&daemon, "s", &all);
@@ -162,9 +162,9 @@ fn an_entry_that_is_large_comes_and_one_that_is_too_large_is_passed_over() {
     let mut source = streams(&daemon, &[]);
     source.connected();
     let sizes: Vec<usize> = source.take(4).iter().map(|message| message.payload.len()).collect();
-    assert_eq!(sizes, [5, 12 * 1024 * 1024, 4, 3]);
+    assert_eq!(sizes, [5, 3 * 1024 * 1024, 4, 3]);
     let why: Vec<&str> = source.unusable.iter().map(|one| one.why.as_str()).collect();
-    assert_eq!(why, ["it has more than 16777216 bytes", "it has no field `data`"]);
+    assert_eq!(why, ["it has more than 4194304 bytes", "it has no field `data`"]);
     assert!(source.gaps.is_empty());
 }
 

@@ -22,13 +22,13 @@ const PORTS: (u16, u16) = (1883, 8883);
 
 /// A host and its port, and whether TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MqttAddress {
     host: String,
     port: u16,
     is_encrypted: bool,
 }
 
-impl FromStr for Place {
+impl FromStr for MqttAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -56,7 +56,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for MqttAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_encrypted { "mqtts://" } else { "" };
         write!(f, "{scheme}{}:{}", self.host, self.port)
@@ -66,7 +66,7 @@ impl fmt::Display for Place {
 /// A broker or the server, and how it is reached.
 #[derive(Debug)]
 pub(super) struct Reach {
-    place: Place,
+    address: MqttAddress,
     tunnel: Option<Tunnel>,
 }
 
@@ -75,16 +75,16 @@ impl Reach {
     ///
     /// # Errors
     /// If what it is to trust cannot be read, or a tunnel cannot be opened.
-    pub(super) fn new(place: Place, trust: &TrustArgs) -> io::Result<Self> {
-        let tunnel = match place.is_encrypted {
+    pub(super) fn new(address: MqttAddress, trust: &TrustArgs) -> io::Result<Self> {
+        let tunnel = match address.is_encrypted {
             true => {
-                let Place { host, port, is_encrypted } = place.clone();
+                let MqttAddress { host, port, is_encrypted } = address.clone();
                 let endpoint = Endpoint { host, port, is_encrypted, base: String::new() };
-                Some(Tunnel::open(place.to_string(), trust.way(endpoint)?)?)
+                Some(Tunnel::open(address.to_string(), trust.way(endpoint)?)?)
             }
             false => None,
         };
-        Ok(Self { place, tunnel })
+        Ok(Self { address, tunnel })
     }
 
     /// How a client of this name connects.
@@ -95,7 +95,7 @@ impl Reach {
                 options.set_transport(Transport::unix());
                 options
             }
-            None => MqttOptions::new(client_id, self.place.host.as_str(), self.place.port),
+            None => MqttOptions::new(client_id, self.address.host.as_str(), self.address.port),
         };
         options.set_keep_alive(KEEP_ALIVE);
         options.set_manual_acks(true);
@@ -106,7 +106,7 @@ impl Reach {
 
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.place.fmt(f)
+        self.address.fmt(f)
     }
 }
 
@@ -124,8 +124,12 @@ mod tests {
             ("[::1]:9", "::1", 9, false),
             ("mqtts://[::1]", "::1", 8883, true),
         ] {
-            let place: Place = text.parse().unwrap();
-            assert_eq!(place, Place { host: host.to_owned(), port, is_encrypted }, "{text}");
+            let address: MqttAddress = text.parse().unwrap();
+            assert_eq!(
+                address,
+                MqttAddress { host: host.to_owned(), port, is_encrypted },
+                "{text}"
+            );
         }
         for (text, why) in [
             ("h", "a host and a port, with a colon between them"),
@@ -133,7 +137,7 @@ mod tests {
             (":1", "there is no host"),
             ("https://h:1", "`https` is neither `mqtt` nor `mqtts`"),
         ] {
-            assert_eq!(text.parse::<Place>().unwrap_err(), why, "{text}");
+            assert_eq!(text.parse::<MqttAddress>().unwrap_err(), why, "{text}");
         }
     }
 }

@@ -23,11 +23,11 @@ use crate::client::wait::either;
 use crate::clock::Clock;
 
 /// One client of the broker.
-pub(super) struct Asked {
+pub(super) struct ClientSpeaker {
     broker: AsyncClient,
     behind: Arc<Behind>,
     client: String,
-    /// Its topics are subscribed to.
+    /// The client's topics are subscribed to.
     is_ready: bool,
     /// What the server has not acknowledged.
     said: Option<Publish>,
@@ -35,7 +35,7 @@ pub(super) struct Asked {
     lost: u32,
 }
 
-impl Asked {
+impl ClientSpeaker {
     pub(super) fn new(broker: &AsyncClient, behind: &Arc<Behind>, client: &str) -> Self {
         Self {
             broker: broker.clone(),
