@@ -41,7 +41,8 @@ fn figure(server: &Server, name: &str) -> u64 {
     let Ok(mut socket) = TcpStream::connect(&server.address) else { return 0 };
     let head = "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     let mut answer = String::new();
-    if socket.write_all(head.as_bytes()).and(socket.read_to_string(&mut answer)).is_err() {
+    let asked = socket.write_all(head.as_bytes());
+    if asked.and_then(|()| socket.read_to_string(&mut answer)).is_err() {
         return 0;
     }
     let begin = format!("fanwire_source_{name}{{");
