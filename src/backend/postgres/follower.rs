@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::connection::Found;
+use super::connection::RawRow;
 use super::connection::Target;
 use super::failure::Failure;
 use super::stream;
@@ -108,7 +108,7 @@ impl Follower {
         &mut self,
         sql: &str,
         params: &[&str],
-        mut take: impl FnMut(Found),
+        mut take: impl FnMut(RawRow),
     ) -> Result<(), FollowError> {
         let params = params.iter().map(|text| Value::Text((*text).into())).collect();
         let statement = Statement { sql: sql.to_owned(), params };

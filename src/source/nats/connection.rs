@@ -60,7 +60,7 @@ impl Connection {
         let target = &server.target;
         let mut pipe = Pipe::open(target, (&mut server.first, false), until)?;
         let info = loop {
-            match wire::next_said(&mut pipe.inbox).map_err(not_nats)? {
+            match wire::next_said(&mut pipe.inbox).map_err(|found| not_nats(&found))? {
                 Some(Said::Info(info)) => break info,
                 Some(Said::Error(why)) => return Err(refused(&why)),
                 Some(_) => return Err(garbled("it does not begin by saying who it is")),
@@ -105,7 +105,7 @@ impl Connection {
     /// Waits for the answer to the first ping: an error comes before it.
     fn greeted(&mut self, until: &Deadline) -> Result<(), Fault> {
         loop {
-            match wire::next_said(&mut self.pipe.inbox).map_err(not_nats)? {
+            match wire::next_said(&mut self.pipe.inbox).map_err(|found| not_nats(&found))? {
                 Some(Said::Pong) => return Ok(()),
                 Some(Said::Error(why)) => return Err(refused(&why)),
                 Some(Said::Ping) => self.out.pong(),
@@ -189,7 +189,7 @@ impl Connection {
             if self.left_out > 0 && !wire::leave_out(&mut self.pipe.inbox, &mut self.left_out) {
                 return Ok(None);
             }
-            match wire::next_said(&mut self.pipe.inbox).map_err(not_nats)? {
+            match wire::next_said(&mut self.pipe.inbox).map_err(|found| not_nats(&found))? {
                 None => return Ok(None),
                 Some(Said::Message(message)) => return Ok(Some(Heard::Message(message))),
                 Some(Said::Oversized(message, bytes)) => {
@@ -227,8 +227,8 @@ impl Connection {
     }
 }
 
-fn not_nats(garbled_by: Garbled) -> Fault {
-    garbled(format_args!("it does not speak NATS: `{}`", garbled_by.0))
+fn not_nats(found: &Garbled) -> Fault {
+    garbled(format_args!("it does not speak NATS: `{}`", found.0))
 }
 
 fn late(does: &str) -> Fault {

@@ -64,7 +64,7 @@ impl Connector for Core {
         let mut heard = connection.next(&until)?;
         while let Some(one) = heard {
             match one {
-                Heard::Message(message) => batch.push(message_of(message, &mut self.name)),
+                Heard::Message(message) => batch.push(message_of(&message, &mut self.name)),
                 Heard::Oversized(message, bytes) => {
                     let at = String::from_utf8_lossy(&message.subject).into_owned();
                     batch.push_unusable(at, super::too_large(bytes));

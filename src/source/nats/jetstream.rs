@@ -290,12 +290,12 @@ impl Reader {
         while let Some(one) = heard {
             match one {
                 Heard::Message(message) if message.status().is_some() => {
-                    self.hear_status(&message)?
+                    self.hear_status(&message)?;
                 }
                 Heard::Message(message) => {
                     let id = self.take(&message, position)?;
                     let time_us = Some(position.time_ns / 1000);
-                    let message = message_of(message, name);
+                    let message = message_of(&message, name);
                     batch.push(super::super::Message { id: Some(id), time_us, ..message });
                 }
                 Heard::Oversized(message, bytes) => {

@@ -132,7 +132,7 @@ fn subjects(values: &Values) -> Result<Vec<String>, Unfit> {
 }
 
 /// What everybody may know of a message.
-fn message_of(message: wire::Message, name: &mut Name) -> Message {
+fn message_of(message: &wire::Message, name: &mut Name) -> Message {
     let headers = message.headers();
     let headers = headers.map(|(name, value)| (String::from_utf8_lossy(&name).into(), value));
     Message {

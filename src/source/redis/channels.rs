@@ -62,7 +62,7 @@ impl Channels {
                     "it takes too long until it listens",
                 ));
             };
-            match heard(said, &mut self.name)? {
+            match heard(&said, &mut self.name)? {
                 Some(message) => self.early.push(message),
                 None => waits -= 1,
             }
@@ -100,7 +100,7 @@ impl Connector for Channels {
             connection.look_for_life()?;
         }
         while let Some(one) = said {
-            if let Some(message) = heard(one, &mut self.name)? {
+            if let Some(message) = heard(&one, &mut self.name)? {
                 batch.push(message);
             }
             said = if batch.has_room() { connection.next_ready()? } else { None };
@@ -122,8 +122,8 @@ impl Connector for Channels {
 }
 
 /// What is said: a message, or that a channel is listened to.
-fn heard(said: Value, name: &mut Name) -> Result<Option<Message>, Fault> {
-    let parts = match &said {
+fn heard(said: &Value, name: &mut Name) -> Result<Option<Message>, Fault> {
+    let parts = match said {
         Value::List(parts) => parts.as_slice(),
         Value::Error(why) => return Err(refused(why)),
         _ => &[],
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn messages_are_told_from_what_is_said_besides() {
         let mut name = Name::default();
-        let mut of = |words: &[&'static str]| heard(said(words), &mut name);
+        let mut of = |words: &[&'static str]| heard(&said(words), &mut name);
         let message = of(&["message", "a", "x"]).unwrap().unwrap();
         assert_eq!((message.subject.as_deref(), &message.payload[..]), (Some("a"), &b"x"[..]));
         let message = of(&["pmessage", "a*", "ab", "y"]).unwrap().unwrap();
@@ -169,9 +169,9 @@ mod tests {
         assert_eq!(of(&["pong", ""]), Ok(None));
         assert!(of(&["message", "a"]).is_err());
         assert!(of(&["smessage", "a", "x"]).is_err());
-        assert!(heard(Value::Number(1), &mut Name::default()).is_err());
+        assert!(heard(&Value::Number(1), &mut Name::default()).is_err());
         assert!(
-            heard(Value::Error(Bytes::from_static(b"NOPERM no")), &mut Name::default()).is_err()
+            heard(&Value::Error(Bytes::from_static(b"NOPERM no")), &mut Name::default()).is_err()
         );
     }
 }

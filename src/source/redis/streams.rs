@@ -320,7 +320,7 @@ fn message(fields: &[Value], payload: &str) -> Result<Message, String> {
     let pairs = || texts.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
     let name = |name: &Bytes| String::from_utf8_lossy(name).into_owned();
     if payload.is_empty() {
-        return Ok(Message { payload: object(pairs()), ..Message::default() });
+        return Ok(Message { payload: object(&pairs()), ..Message::default() });
     }
     let found = pairs().find(|(field, _)| field.as_ref() == payload.as_bytes());
     let (_, found) = found.ok_or_else(|| format!("it has no field `{payload}`"))?;
@@ -330,7 +330,7 @@ fn message(fields: &[Value], payload: &str) -> Result<Message, String> {
 }
 
 /// An object of strings, in their order; of a name that is there again the last value.
-fn object<'a>(pairs: impl Iterator<Item = (&'a Bytes, &'a Bytes)> + Clone) -> Bytes {
+fn object<'a>(pairs: &(impl Iterator<Item = (&'a Bytes, &'a Bytes)> + Clone)) -> Bytes {
     let mut out = Vec::from(b"{");
     for (index, (name, value)) in pairs.clone().enumerate() {
         if pairs.clone().skip(index + 1).any(|(later, _)| later == name) {

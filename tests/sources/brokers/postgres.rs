@@ -1,7 +1,5 @@
 //! An outbox in PostgreSQL.
 
-use std::time::Duration;
-
 use fanwire::source::FaultKind;
 use fanwire::source::Value;
 
@@ -153,16 +151,22 @@ fn an_older_database_is_found_out() {
 
 #[test]
 fn what_is_not_there_or_not_allowed_is_said() {
-    let cluster = shop("denied");
+    let mut cluster = shop("denied");
     cluster.sql("shop", "CREATE ROLE bob LOGIN");
     let fault = source(&cluster, &[("table", text("nothing"))]).connect().unwrap_err();
     assert_eq!(fault.kind, FaultKind::Wrong, "{fault}");
     let address = cluster.address("shop").replace("user=ada", "user=bob");
     let fault = source(&cluster, &[("address", text(address))]).connect().unwrap_err();
     assert_eq!(fault.kind, FaultKind::Denied, "{fault}");
-    let mut cluster = cluster;
+    // Over TCP, with a password that nobody asks for.
+    let secret = cluster.folder().join("secret");
+    std::fs::write(&secret, "s3cret").unwrap();
+    let settings = [
+        ("address", text(format!("postgres://ada@127.0.0.1:{}/shop", cluster.port()))),
+        ("secret_file", text(secret.display().to_string())),
+    ];
+    source(&cluster, &settings).connect().unwrap();
     cluster.stop();
-    std::thread::park_timeout(Duration::from_millis(1));
     let fault = source(&cluster, &[]).connect().unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unreachable, "{fault}");
 }
