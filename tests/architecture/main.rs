@@ -42,7 +42,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 19] = [
+const STEPS: [(&str, &str, &str); 20] = [
     (
         "dialect",
         "batch",

@@ -85,11 +85,13 @@ impl Publisher {
         self.ask(&format!("$JS.API.STREAM.CREATE.{name}"), config.as_bytes());
     }
 
-    /// Puts into a stream, each with an acknowledgement.
+    /// Puts into a stream; the last is acknowledged, and those before it came before.
     fn put(&mut self, subject: &str, all: &[String]) {
-        for payload in all {
-            self.ask(subject, payload.as_bytes());
+        let (last, before) = all.split_last().unwrap();
+        for payload in before {
+            self.publish(subject, payload.as_bytes());
         }
+        self.ask(subject, last.as_bytes());
     }
 }
 
