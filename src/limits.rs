@@ -444,7 +444,7 @@ const _: () =
 pub const HEARD_BYTES_MAX: usize = 1024 * 1024;
 /// Subscriptions that a shard looks at in one turn as connections begin, change or end some: all that such a connection has then. What is said beyond
 /// them is carried out in the next turn; one message may go beyond it.
-pub const SUBSCRIBED_MAX: usize = 1024;
+pub const SUBSCRIBED_MAX: usize = 256;
 const _: () = assert!(DRAFTS_BYTES_MAX < HEARD_BYTES_MAX, "a turn takes a run of anyone");
 const _: () = assert!(
     HEARD_BYTES_MAX / DRAFT_BYTES <= ARRIVED_EVENTS_MAX,

@@ -44,8 +44,6 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use rustix::thread::disable_transparent_huge_pages;
-
 /// How long the subject is left alone before its idle memory is read.
 const SETTLE_NS: u64 = 400 * MILLI;
 
@@ -142,8 +140,6 @@ pub(crate) fn run(
     let (cores, load_cores) = cores(scenario, tools);
     let setting = Setting { scenario, tools, scratch: &scratch, cores };
     let mut crew = Crew::default();
-    // Memory is measured without huge pages, which make it jump by 2 MiB; a child inherits this.
-    disable_transparent_huge_pages(scenario.kind == Kind::Connect).map_err(io::Error::from)?;
     let result = subject.start(&setting, &mut crew).map_err(RunError::from).and_then(|started| {
         let label = format!("{} / {} / round {round}", scenario.name, subject.name());
         let mut run = Run {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use instant_acme::Account;
 use instant_acme::AccountCredentials;
+use instant_acme::ExternalAccountKey;
 use instant_acme::NewAccount;
 use serde::Deserialize;
 use serde::Serialize;
@@ -39,7 +40,12 @@ pub(super) async fn account(settings: &AcmeSettings, client: Client) -> Result<A
         only_return_existing: false,
     };
     let builder = Account::builder_with_http(Box::new(client));
-    let (account, credentials) = builder.create(&wanted, settings.directory.clone(), None).await?;
+    let customer = settings
+        .customer
+        .as_ref()
+        .map(|customer| ExternalAccountKey::new(customer.key_id.clone(), &customer.key));
+    let directory = settings.directory.clone();
+    let (account, credentials) = builder.create(&wanted, directory, customer.as_ref()).await?;
     tracing::info!(authority = %settings.directory, account = account.id(), "there is a new account");
     let kept = KeptAccount { directory: settings.directory.clone(), credentials };
     keep(&settings.folder, &kept)?;

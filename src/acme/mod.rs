@@ -11,8 +11,11 @@ mod kept;
 mod order;
 mod schedule;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
+
+use zeroize::Zeroizing;
 
 pub use keeper::Acme;
 pub use keeper::Keeper;
@@ -55,6 +58,22 @@ pub struct AcmeSettings {
     pub folder: PathBuf,
     /// Whom we believe to be the authority (PEM), if not those whom this machine believes.
     pub authorities: Option<Vec<u8>>,
+    /// As whose customer an account is made; `None`: as anybody.
+    pub customer: Option<Customer>,
+}
+
+/// The key by which an authority knows its customer (external account binding, RFC 8555 section 7.3.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Customer {
+    pub key_id: String,
+    /// The key itself, no longer in base64.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Customer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Customer").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
 }
 
 /// A name, and what a certificate for it has to hold for the authority to see that the name is ours.

@@ -86,7 +86,10 @@ impl HttpClient {
         media: &str,
         body: &[u8],
     ) -> Result<Response, HttpError> {
-        let request = Request::post(target).header(header::CONTENT_TYPE, media);
+        let mut request = Request::post(target).header(header::CONTENT_TYPE, media);
+        if let Some(authorization) = self.way.authorization().map_err(HttpError::Connect)? {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         Box::pin(self.send(request, body)).await
     }
 

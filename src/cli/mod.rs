@@ -45,6 +45,7 @@ pub use source::SourceArgs;
 pub use subscribe::SubscribeArgs;
 pub use tables::TablesArgs;
 pub use token::TokenArgs;
+pub use trust::AccessArgs;
 pub use trust::TrustArgs;
 pub use words::CompletionsArgs;
 pub use words::ManArgs;

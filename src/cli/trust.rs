@@ -25,6 +25,16 @@ pub struct TrustArgs {
     pub certificate_key: Option<PathBuf>,
 }
 
+/// Whom to trust, and as whom to come.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct AccessArgs {
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    /// Show the token that this file holds; it is read anew for each connection.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
 impl TrustArgs {
     /// The same for a client. That nobody is asked who they are is said loudly.
     pub(crate) fn trust(&self, endpoint: &Endpoint) -> Trust {
@@ -47,5 +57,15 @@ impl TrustArgs {
     pub(crate) fn way(&self, endpoint: Endpoint) -> io::Result<Way> {
         let trust = self.trust(&endpoint);
         Way::new(endpoint, &trust)
+    }
+}
+
+impl AccessArgs {
+    /// The way to a server.
+    ///
+    /// # Errors
+    /// If the authorities or the token cannot be read, or there are none.
+    pub(crate) fn way(&self, endpoint: Endpoint) -> io::Result<Way> {
+        self.trust.way(endpoint)?.showing(self.token_file.clone())
     }
 }

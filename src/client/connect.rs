@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 
+use hyper::header::HeaderValue;
 use rustls::ClientConfig;
 use rustls::ConfigBuilder;
 use rustls::RootCertStore;
@@ -32,6 +33,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use zeroize::Zeroizing;
 
 use crate::client::endpoint::Endpoint;
 use crate::client::limits::CONNECT_WAIT_MAX;
@@ -52,6 +54,8 @@ pub struct Trust {
 pub(crate) struct Way {
     pub(crate) endpoint: Endpoint,
     tls: Option<TlsConnector>,
+    /// Where the token is that every request shows.
+    token_file: Option<PathBuf>,
 }
 
 /// An open connection.
@@ -70,7 +74,7 @@ impl fmt::Debug for Way {
 impl Way {
     /// Without encryption, as within a machine.
     pub(crate) const fn plain(endpoint: Endpoint) -> Self {
-        Self { endpoint, tls: None }
+        Self { endpoint, tls: None, token_file: None }
     }
 
     /// As the endpoint's scheme says.
@@ -82,7 +86,34 @@ impl Way {
             return Ok(Self::plain(endpoint));
         }
         let tls = TlsConnector::from(Arc::new(client_config(trust)?));
-        Ok(Self { endpoint, tls: Some(tls) })
+        Ok(Self { endpoint, tls: Some(tls), token_file: None })
+    }
+
+    /// The same, as who shows the token of a file, which is read anew for each connection: it may be replaced before the token in it is over.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds no token.
+    pub(crate) fn showing(self, token_file: Option<PathBuf>) -> io::Result<Self> {
+        let way = Self { token_file, ..self };
+        way.authorization().map(|_| way)
+    }
+
+    /// What a request says of who asks (`Authorization`), if that is somebody.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds no token.
+    pub(crate) fn authorization(&self) -> io::Result<Option<HeaderValue>> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("the token file {}: {error}", path.display()))
+        };
+        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(named)?);
+        let bearer = Zeroizing::new(format!("Bearer {}", text.trim()));
+        let value = HeaderValue::from_str(&bearer).ok().filter(|_| !text.trim().is_empty());
+        let mut value = value
+            .ok_or_else(|| named(io::Error::new(io::ErrorKind::InvalidData, "it is no token")))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     /// Connects, without Nagle's delay.
@@ -318,5 +349,27 @@ mod tests {
         let way = Way::new(Endpoint::parse("https://localhost").unwrap(), &trust);
         let error = way.unwrap_err().to_string();
         assert!(error.contains("README.md") && error.contains("--ca"), "{error}");
+    }
+
+    #[test]
+    fn a_token_is_read_anew_for_each_connection_and_shown_to_nobody_else() {
+        let path = std::env::temp_dir().join(format!("fanwire-token-{}", std::process::id()));
+        let way = || Way::plain(Endpoint::parse("http://127.0.0.1:1").unwrap());
+        let missing = way().showing(Some(path.clone())).unwrap_err().to_string();
+        assert!(missing.starts_with(&format!("the token file {}: ", path.display())), "{missing}");
+        for text in ["", " \n", "two\nlines"] {
+            std::fs::write(&path, text).unwrap();
+            let said = way().showing(Some(path.clone())).unwrap_err().to_string();
+            assert!(said.ends_with(": it is no token"), "{text:?}: {said}");
+        }
+        std::fs::write(&path, "first\n").unwrap();
+        let way = way().showing(Some(path.clone())).unwrap();
+        for token in ["first", "second"] {
+            std::fs::write(&path, format!("{token}\n")).unwrap();
+            let shown = way.authorization().unwrap().unwrap();
+            assert_eq!(shown, format!("Bearer {token}"));
+            assert_eq!(format!("{shown:?}"), "Sensitive");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 }

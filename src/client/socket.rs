@@ -215,14 +215,18 @@ pub(super) async fn shake_hands(way: &Way) -> Result<Upgraded, SocketError> {
         half.copy_from_slice(&entropy().to_le_bytes());
     }
     let key = BASE64_STANDARD.encode(nonce);
-    let request = Request::get(way.endpoint.target("/v1/ws"))
+    let mut request = Request::get(way.endpoint.target("/v1/ws"))
         .header(header::HOST, way.endpoint.authority())
         .header(header::USER_AGENT, concat!("fanwire/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, &key)
-        .header(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL)
+        .header(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
+    if let Some(authorization) = way.authorization().map_err(SocketError::Connect)? {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|error| SocketError::Connect(io::Error::other(error)))?;
     let response = sender.send_request(request).await.map_err(|error| {

@@ -11,4 +11,7 @@ pub struct AcmeConfig {
     /// `tls-alpn-01` or `http-01`.
     pub challenge: String,
     pub ca_file: String,
+    /// What the operator's customer account is called at the authority; empty: it wants none.
+    pub eab_key_id: String,
+    pub eab_key_file: String,
 }

@@ -49,4 +49,18 @@ pub(super) const KEYS: &[Key] = &[
         unit: "",
         doc: "Whom to believe that an authority is the one that was asked for, in PEM, for one of your own. Empty: whom this machine believes.",
     },
+    Key {
+        name: "tls.acme_eab_key_id",
+        takes: Takes::Text { field: |config| &mut config.tls.acme.eab_key_id },
+        default: "\"\"",
+        unit: "",
+        doc: "Of an authority that issues to its customers only (external account binding, RFC 8555 section 7.3.4): the name of the key that it gave you for it. Said when the account is made. Empty: the authority asks for none.",
+    },
+    Key {
+        name: "tls.acme_eab_key_file",
+        takes: Takes::Text { field: |config| &mut config.tls.acme.eab_key_file },
+        default: "\"\"",
+        unit: "",
+        doc: "The file with that key (HMAC), in base64url as authorities give it.",
+    },
 ];

@@ -85,19 +85,29 @@ export class LiveMap {
     this.#drawn = now;
   }
 
+  /** Draws what is due. Of a crowd a frame draws vehicles or trails, and never both. */
   frame(now) {
-    if (this.isFrozen || (this.#tracks.size > CROWD.count && now - this.#drawn < CROWD.picture_ms)) return;
+    if (this.isFrozen) return;
+    const isCrowd = this.#tracks.size > CROWD.count;
+    const areTrailsDue = now - this.#trailsDrawn >= TRAILS_MS;
+    if (isCrowd && now - this.#drawn < CROWD.picture_ms) {
+      if (areTrailsDue) this.#paintTrails(now);
+      return;
+    }
     this.#tracks.advance(now, this.#still.matches ? Infinity : now - this.#drawn);
     this.#drawn = now;
     const moved = this.#isFollowing && this.#view.approach(boxFor(this.#tracks.bounds()), this.#still.matches ? 1 : 0.06);
     if (moved) this.#painter.ground();
-    if (moved || now - this.#trailsDrawn >= TRAILS_MS) {
-      this.#painter.trails(this.#tracks);
-      this.#trailsDrawn = now;
-    }
+    if (moved && isCrowd) this.#painter.clearTrails();
+    else if (moved || (areTrailsDue && !isCrowd)) this.#paintTrails(now);
     if (this.#chosen?.presence === 0) this.choose(undefined);
     this.#painter.vehicles(this.#tracks, this.#chosen);
     if (this.#chosen) this.#placeTip();
+  }
+
+  #paintTrails(now) {
+    this.#painter.trails(this.#tracks);
+    this.#trailsDrawn = now;
   }
 
   choose(vehicle) {

@@ -44,7 +44,7 @@ macro_rules! of_client {
 }
 
 /// The paths are those of the source tree under `src`, so that what one file imports of another is right in both places.
-const PAGE: [Asset; 38] = [
+const PAGE: [Asset; 40] = [
     Asset { path: "/", content_type: HTML, body: include_bytes!("index.html") },
     of_page!(CSS, "style.css"),
     of_page!(CSS, "colours.css"),
@@ -75,7 +75,9 @@ const PAGE: [Asset; 38] = [
     of_page!(SCRIPT, "uplot.js"),
     of_page!(SCRIPT, "view.js"),
     of_client!("answers.js"),
+    of_client!("columns.js"),
     of_client!("filters.js"),
+    of_client!("forms.js"),
     of_client!("fanwire.js"),
     of_client!("hub.js"),
     of_client!("position.js"),

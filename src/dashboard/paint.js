@@ -17,8 +17,9 @@ const CROWD = { count: 600, sprite: 18 };
 export const DARTS_FROM = 1_000;
 /** Pixels from a dart's middle to its tip and to its tail's corners, and the angle of those. */
 const DART = { tip: 6, tail: 4.5, spread: 2.5 };
-/** Points of all trails that are drawn at a time: in a crowd each trail is shorter. */
+/** Points of all trails that are drawn at a time: in a crowd each trail is shorter, and where each would be a stub none is drawn. */
 export const TRAIL_POINTS_MAX = 8_000;
+const TRAIL_POINTS_MIN = 3;
 /** Sprites that a frame makes: until its turn has come a vehicle is a dot. */
 export const SPRITES_FRAME_MAX = 40;
 
@@ -136,11 +137,18 @@ export class Painter {
     context.stroke();
   }
 
+  /** No trails, until they are drawn again. */
+  clearTrails() {
+    this.#clear(this.#canvases.trails);
+  }
+
   /** Where each vehicle has been: one path for each colour. */
   trails(tracks) {
     const context = this.#clear(this.#canvases.trails);
+    // With the place where it is now.
+    const most = Math.floor(TRAIL_POINTS_MAX / Math.max(1, tracks.size)) - 1;
+    if (most < TRAIL_POINTS_MIN) return;
     const paths = this.shades.map(() => new Path2D());
-    const most = Math.max(1, Math.floor(TRAIL_POINTS_MAX / Math.max(1, tracks.size)));
     const seen = this.#view.seen;
     for (const vehicle of tracks) {
       if (vehicle.presence < 0.2 || !isNear(vehicle, seen)) continue;
@@ -155,7 +163,7 @@ export class Painter {
     }
     context.globalAlpha = 0.4;
     context.lineWidth = 1.25;
-    context.lineJoin = 'round';
+    context.lineJoin = 'bevel';
     paths.forEach((path, index) => {
       context.strokeStyle = this.shades[index];
       context.stroke(path);
@@ -186,11 +194,12 @@ export class Painter {
     for (const [shade, vehicles] of shades.entries()) {
       context.beginPath();
       for (const { x: longitude, y: latitude, heading } of vehicles) {
-        const angle = (heading / 180) * Math.PI;
-        const [x, y] = [this.#view.x(longitude), this.#view.y(latitude)];
-        context.moveTo(x + DART.tip * Math.sin(angle), y - DART.tip * Math.cos(angle));
-        context.lineTo(x + DART.tail * Math.sin(angle + DART.spread), y - DART.tail * Math.cos(angle + DART.spread));
-        context.lineTo(x + DART.tail * Math.sin(angle - DART.spread), y - DART.tail * Math.cos(angle - DART.spread));
+        const dart = DARTS[turnOf(heading)];
+        const x = this.#view.x(longitude);
+        const y = this.#view.y(latitude);
+        context.moveTo(x + dart[0], y + dart[1]);
+        context.lineTo(x + dart[2], y + dart[3]);
+        context.lineTo(x + dart[4], y + dart[5]);
       }
       context.fillStyle = this.shades[shade];
       context.fill();
@@ -225,7 +234,7 @@ export class Painter {
   }
 
   #sprite(shadeIndex, heading) {
-    const turn = ((Math.round((heading / 360) * HEADINGS) % HEADINGS) + HEADINGS) % HEADINGS;
+    const turn = turnOf(heading);
     const index = shadeIndex * HEADINGS + turn;
     const known = this.#sprites[index];
     if (known || this.#made >= SPRITES_FRAME_MAX) return known;
@@ -253,6 +262,18 @@ export class Painter {
     return sprite;
   }
 }
+
+/** The step of headings that is next to one, in degrees. */
+function turnOf(heading) {
+  return ((Math.round((heading / 360) * HEADINGS) % HEADINGS) + HEADINGS) % HEADINGS;
+}
+
+/** For each step of headings the three corners of a dart, from its middle. */
+const DARTS = Array.from({ length: HEADINGS }, (_, turn) => {
+  const angle = (turn / HEADINGS) * 2 * Math.PI;
+  const corner = (length, at) => [length * Math.sin(at), -length * Math.cos(at)];
+  return [corner(DART.tip, angle), corner(DART.tail, angle + DART.spread), corner(DART.tail, angle - DART.spread)].flat();
+});
 
 /** Whether something is on the screen, or just beside it. */
 function isNear({ x, y }, { west, east, south, north }) {

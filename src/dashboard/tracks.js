@@ -19,6 +19,11 @@ const PREDICT_MS_MAX = 8_000;
 const SMOOTH_MS = 150;
 const LONGITUDES = ['longitude', 'lon', 'lng'];
 const LATITUDES = ['latitude', 'lat'];
+const ALTITUDES = ['altitude', 'alt'];
+const SPEEDS = ['groundspeed', 'speed'];
+const HEADINGS = ['track', 'heading', 'course'];
+const CLIMBS = ['vertical_rate', 'climb'];
+const NOTHING = {};
 
 export class Tracks {
   #vehicles = new Map();
@@ -43,7 +48,7 @@ export class Tracks {
     this.#vehicles.clear();
   }
 
-  /** Takes one event of the protocol. */
+  /** Takes one event of the protocol. Of a vehicle that is known it makes nothing new: thousands come a second. */
   hear({ topic, key, op, payload }, now) {
     const id = `${topic} ${key ?? payload?.id ?? ''}`;
     const known = this.#vehicles.get(id);
@@ -51,17 +56,17 @@ export class Tracks {
       if (known) known.leftAt ??= now;
       return;
     }
-    const report = reportOf(payload);
+    const told = payload ?? NOTHING;
     if (known && !known.leftAt) {
       known.payload = payload;
-      return move(known, report, now);
+      return move(known, told, now);
     }
-    if (report.longitude === undefined) return;
-    this.#names = namesOf(payload);
+    if (!hasPlace(told)) return;
+    this.#names = [nameIn(told, LATITUDES), nameIn(told, LONGITUDES)];
     this.hasPlaces = true;
     // The map keeps the order of insertion: the first is the one that was made first.
     if (this.#vehicles.size >= VEHICLES_MAX) this.#vehicles.delete(this.#vehicles.keys().next().value);
-    this.#vehicles.set(id, { ...vehicleOf(id, key, report, now), topic, payload });
+    this.#vehicles.set(id, { ...vehicleOf(id, key, told, now), topic, payload });
   }
 
   /** Moves everything to this moment, and forgets what is gone. */
@@ -95,9 +100,9 @@ export class Tracks {
   }
 }
 
-function vehicleOf(id, key, report, now) {
-  const { longitude, latitude } = report;
-  return {
+function vehicleOf(id, key, told, now) {
+  const [longitude, latitude] = [numberIn(told, LONGITUDES), numberIn(told, LATITUDES)];
+  const vehicle = {
     id,
     key,
     callsign: undefined,
@@ -105,7 +110,8 @@ function vehicleOf(id, key, report, now) {
     speed: undefined,
     climb: undefined,
     heading: 0,
-    ...defined(report),
+    longitude,
+    latitude,
     // Where it is drawn.
     x: longitude,
     y: latitude,
@@ -118,30 +124,47 @@ function vehicleOf(id, key, report, now) {
     presence: 1,
     trail: [longitude, latitude],
   };
+  describe(vehicle, told);
+  return vehicle;
 }
 
-function move(vehicle, report, now) {
-  const before = { longitude: vehicle.longitude, latitude: vehicle.latitude };
+/** Takes what is told of a vehicle besides its place; what is not told stays. True if its heading was told. */
+function describe(vehicle, told) {
+  vehicle.callsign = textIn(told) ?? vehicle.callsign;
+  vehicle.altitude = numberIn(told, ALTITUDES) ?? vehicle.altitude;
+  vehicle.speed = numberIn(told, SPEEDS) ?? vehicle.speed;
+  vehicle.climb = numberIn(told, CLIMBS) ?? vehicle.climb;
+  const heading = numberIn(told, HEADINGS);
+  vehicle.heading = heading ?? vehicle.heading;
+  return heading !== undefined;
+}
+
+function move(vehicle, told, now) {
   const elapsed = now - vehicle.heardAt;
-  Object.assign(vehicle, defined(report));
+  const isHeaded = describe(vehicle, told);
   vehicle.heardAt = now;
-  if (report.longitude === undefined) return;
-  const east = report.longitude - before.longitude;
-  const north = report.latitude - before.latitude;
+  if (!hasPlace(told)) return;
+  const [longitude, latitude] = [numberIn(told, LONGITUDES), numberIn(told, LATITUDES)];
+  const east = longitude - vehicle.longitude;
+  const north = latitude - vehicle.latitude;
+  vehicle.longitude = longitude;
+  vehicle.latitude = latitude;
   if (Math.hypot(east, north) > JUMP_DEGREES) {
-    Object.assign(vehicle, { x: report.longitude, y: report.latitude, east: 0, north: 0, interval: 0 });
-    vehicle.trail = [report.longitude, report.latitude];
+    Object.assign(vehicle, { x: longitude, y: latitude, east: 0, north: 0, interval: 0 });
+    vehicle.trail = [longitude, latitude];
     return;
   }
   if (east === 0 && north === 0) return;
   // Reports that come in one message say nothing about speed.
-  if (elapsed >= 50) Object.assign(vehicle, { east: east / elapsed, north: north / elapsed, interval: elapsed });
-  if (report.heading === undefined) {
-    vehicle.heading = (Math.atan2(east * Math.cos((report.latitude * Math.PI) / 180), north) * 180) / Math.PI;
+  if (elapsed >= 50) {
+    vehicle.east = east / elapsed;
+    vehicle.north = north / elapsed;
+    vehicle.interval = elapsed;
   }
+  if (!isHeaded) vehicle.heading = (Math.atan2(east * Math.cos((latitude * Math.PI) / 180), north) * 180) / Math.PI;
   const { trail } = vehicle;
-  if (Math.hypot(report.longitude - trail.at(-2), report.latitude - trail.at(-1)) < TRAIL_STEP) return;
-  trail.push(report.longitude, report.latitude);
+  if (Math.hypot(longitude - trail.at(-2), latitude - trail.at(-1)) < TRAIL_STEP) return;
+  trail.push(longitude, latitude);
   if (trail.length > 2 * TRAIL_POINTS) trail.splice(0, 2);
 }
 
@@ -151,31 +174,24 @@ function presenceOf({ heardAt, leftAt }, now) {
   return silent <= 0 ? 1 : Math.max(0, 1 - silent / (FADE_MS.end - FADE_MS.begin));
 }
 
-/** The names of a position's members. */
-function namesOf(payload) {
-  const name = (names) => names.find((one) => Number.isFinite(payload[one]));
-  return [name(LATITUDES), name(LONGITUDES)];
+/** Under which of these names a payload has a number. */
+function nameIn(payload, names) {
+  for (const name of names) if (Number.isFinite(payload[name])) return name;
+  return undefined;
 }
 
-/** The members that we know, by the names that people give them; undefined where there is no number. */
-function reportOf(payload = {}) {
-  const number = (...names) => names.map((name) => payload[name]).find(Number.isFinite);
-  const report = {
-    callsign: [payload.callsign, payload.name].find((text) => typeof text === 'string' && text.trim())?.trim(),
-    longitude: number(...LONGITUDES),
-    latitude: number(...LATITUDES),
-    altitude: number('altitude', 'alt'),
-    speed: number('groundspeed', 'speed'),
-    heading: number('track', 'heading', 'course'),
-    climb: number('vertical_rate', 'climb'),
-  };
-  if (report.longitude === undefined || report.latitude === undefined) {
-    report.longitude = undefined;
-    report.latitude = undefined;
-  }
-  return report;
+/** The number that a payload has under the first of these names. */
+function numberIn(payload, names) {
+  const name = nameIn(payload, names);
+  return name === undefined ? undefined : payload[name];
 }
 
-function defined(report) {
-  return Object.fromEntries(Object.entries(report).filter(([, value]) => value !== undefined));
+/** What somebody calls the vehicle. */
+function textIn({ callsign, name }) {
+  if (typeof callsign === 'string' && callsign.trim()) return callsign.trim();
+  return typeof name === 'string' && name.trim() ? name.trim() : undefined;
+}
+
+function hasPlace(payload) {
+  return nameIn(payload, LONGITUDES) !== undefined && nameIn(payload, LATITUDES) !== undefined;
 }

@@ -32,6 +32,8 @@ mod outcome;
 
 mod protocol;
 
+pub mod records;
+
 mod respond;
 
 mod subscription;
@@ -107,6 +109,7 @@ pub use protocol::Setting;
 pub use protocol::SettingTakes;
 pub use protocol::Silence;
 pub use protocol::Told;
+pub use protocol::Whole;
 pub use respond::Listing;
 pub use respond::Next;
 pub use respond::Respond;
@@ -116,6 +119,7 @@ pub use respond::Then;
 pub use respond::ThenListed;
 pub use respond::ThenPublished;
 pub use subscription::Batch;
+pub use subscription::BatchForm;
 pub use subscription::Change;
 pub use subscription::Delivery;
 pub use subscription::Forced;

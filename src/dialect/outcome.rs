@@ -20,6 +20,8 @@ use crate::position::Skipped;
 pub enum Outcome<'a> {
     Subscribed {
         id: &'a SubId,
+        /// Topics that events of the subscription are told of by their places in this list.
+        numbered: &'a [TopicName],
     },
     Live {
         id: &'a SubId,

@@ -123,6 +123,8 @@ pub struct Dialect {
     pub apart: Option<fn(Subs<'_>) -> u64>,
     /// How several events are one message. `None`: every event is a message of its own.
     pub run: Option<Run>,
+    /// The dialect in which a batch is told to whoever asks for columns; what is no batch is told in this one. `None`: nobody asks.
+    pub columns: Option<DialectId>,
     /// Appends what a client is told of what becomes of its subscriptions. `None`: there are no words for any of it.
     pub outcome: Option<PutOutcome>,
     /// How a call is answered with a stream of messages. `None`: none is.
@@ -166,8 +168,21 @@ pub enum Run {
     /// All events as they come, each written as head and body: this appends the begin, the separator or the end; the time in microseconds since 1970 is the first
     /// one's.
     Joined(Punctuation),
-    /// Each topic's events are a message of their own, which is made of their bodies once it is complete. Such a dialect has no head.
+    /// Each topic's events are a message of their own, which is made of their bodies once it is complete.
     PerTopic(PerTopic),
+    /// All events as they come, in a message that is made of what was written of each once it is complete.
+    Whole(Whole),
+}
+
+/// How events of any topics become one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole {
+    /// What an event stream calls the message.
+    pub kind: &'static str,
+    /// Whether an event, the second one, may be in one message with those before it.
+    pub goes_with: fn(&[u8], &[u8]) -> bool,
+    /// Appends the message of events, one after the other.
+    pub end: fn(&[u8], &mut Vec<u8>),
 }
 
 /// How the events of one topic become one message.

@@ -13,6 +13,7 @@ use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
 use crate::event::Event;
 use crate::event::Projection;
+use crate::event::TopicName;
 use crate::event::TopicPattern;
 use crate::matcher::Filter;
 
@@ -37,8 +38,11 @@ pub struct Subscription {
     pub trace: bool,
     /// What the subscriber wants of each message, in a dialect that tells events in packets.
     pub delivery: Delivery,
-    /// The dialect in which it is told events, where that is not its connection's; of the same protocol, which has to keep such subscriptions apart.
+    /// The dialect in which it is told events, where that is not its connection's; of the same protocol. Subscriptions that share a message and differ in it are
+    /// told in their connection's.
     pub told_in: Option<DialectId>,
+    /// Topics that events are told of by their places in this list, as the subscriber was told when the subscription began; what confines it takes none away.
+    pub numbered: Arc<[TopicName]>,
     /// What the subscriber's tokens force on the subscription, besides what `filter` says of them.
     pub forced: Forced,
 }
@@ -82,6 +86,7 @@ impl Subscription {
             + self.topics.iter().map(topic).sum::<usize>()
             + self.filter.as_ref().map_or(0, Filter::weight_bytes)
             + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
+            + size_of_val(&*self.numbered)
     }
 }
 
@@ -117,6 +122,7 @@ impl Change {
             trace: self.trace.unwrap_or(running.trace),
             delivery: running.delivery,
             told_in: running.told_in,
+            numbered: Arc::clone(&running.numbered),
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
@@ -160,10 +166,11 @@ impl Subscription {
             trace,
             delivery,
             told_in,
+            numbered,
             forced,
         } = self;
         (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
-        (trace, delivery, forced, told_in).hash(hasher);
+        (trace, delivery, forced, told_in, numbered).hash(hasher);
     }
 
     /// Whether the subscription is not for an event because of who published that.
@@ -201,4 +208,15 @@ pub struct Batch {
     pub events_max: u16,
     /// None of them waits longer than this, in milliseconds.
     pub delay_ms: u32,
+    pub form: BatchForm,
+}
+
+/// How the events of a message stand in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BatchForm {
+    /// One behind the other.
+    #[default]
+    Rows,
+    /// Member by member, in a dialect that has a word for that.
+    Columns,
 }

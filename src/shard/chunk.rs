@@ -7,6 +7,7 @@ use super::class::Audience;
 use super::class::Class;
 use super::codec::Codec;
 use super::conns::Conn;
+use super::encoded;
 use super::encoded::Encoded;
 use super::large;
 use super::runs::Runs;
@@ -23,7 +24,6 @@ use crate::batch::Owed;
 use crate::clock::Now;
 use crate::dialect::Form;
 use crate::dialect::Outcome;
-use crate::dialect::Run;
 use crate::dialect::Subs;
 use crate::dialect::Told;
 use crate::event::Event;
@@ -352,16 +352,16 @@ impl<'a> Filling<'a> {
             }
             return;
         };
-        let run = self.voice.dialect.speaker().run();
-        if matches!(run, Run::PerTopic(_)) {
+        let dialect = encoded::dialect_of(class, subs, Form::InBatch);
+        if !buffers.batch.takes_any(dialect) {
             let (text, _) = buffers.encoded.text(to, event, subs, (Form::InBatch, self.told));
-            if !buffers.batch.takes(run, event, text) {
+            if !buffers.batch.takes(dialect, event, text) {
                 self.end_batch();
             }
         }
         let buffers = &mut *self.buffers;
         let (text, _) = buffers.encoded.text(to, event, subs, (Form::InBatch, self.told));
-        buffers.batch.add(run, event, text);
+        buffers.batch.add(dialect, event, text);
         self.batch_events_max = self.batch_events_max.min(batch.events_max);
         let (times_us, mark) = reached;
         self.batch_cursor.clear();
@@ -381,10 +381,10 @@ impl<'a> Filling<'a> {
         let ChunkBuffers { chunk, batch, encoded } = &mut *self.buffers;
         let sse_id =
             SseId { epoch: self.epoch, times_us: &self.batch_cursor, mark: self.batch_mark };
-        batch.end(voice.dialect.speaker().run(), |text| {
+        batch.end(|kind, text| {
             let is_alone = class.is_some_and(|class| voice::is_deflated_alone(class, text.len()));
             let alone = is_alone.then_some(encoded.deflaters());
-            voice::frame_batch(voice, alone, text, sse_id, chunk);
+            voice::frame_batch(voice, alone, (kind, text), sse_id, chunk);
         });
     }
 

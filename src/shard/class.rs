@@ -32,6 +32,8 @@ use crate::event::HomeId;
 use crate::limits::DEFLATE_EPOCH_MESSAGES;
 use crate::matcher::SubscriptionIndex;
 use crate::wire::deflate::Deflater;
+use crate::wire::deflate::LEVEL_BATCHES;
+use crate::wire::deflate::LEVEL_DEFAULT;
 
 /// What one connection calls its subscriptions, in the order in which it made them.
 pub(super) type SubNames = Arc<[SubId]>;
@@ -119,15 +121,23 @@ pub(super) struct Stream {
 pub(super) struct InPieces {
     /// Frames that go before the pieces.
     before: usize,
-    pub(super) messages: usize,
     pub(super) pieces: Vec<Piece>,
+}
+
+/// What waited for a class when a member joined, which is not for that member.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Missed {
+    pub(super) frames: usize,
+    pub(super) events: usize,
 }
 
 /// What waits for a class's members until the next flight.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Members that joined since frames began to wait, and how many of those frames are not for them.
-    pub(super) late: HashMap<ConnId, u32, foldhash::fast::RandomState>,
+    /// Members that joined since frames began to wait.
+    pub(super) late: HashMap<ConnId, Missed, foldhash::fast::RandomState>,
+    /// Events that the frames and pieces tell of; a frame may tell of many, and an event be told in several.
+    pub(super) events: usize,
     /// The frames, as anyone can read them.
     pub(super) plain: Vec<FrameId>,
     /// Bytes of the frames in `plain`.
@@ -218,6 +228,12 @@ impl Class {
         most > 0 && bytes > most
     }
 
+    /// The level of its deflate stream.
+    pub(super) fn deflate_level(&self) -> u32 {
+        let is_batched = self.key.subs.iter().all(|sub| sub.batch.is_some());
+        if is_batched { LEVEL_BATCHES } else { LEVEL_DEFAULT }
+    }
+
     /// Whether some of its events are to be acknowledged.
     pub(super) fn is_numbered(&self) -> bool {
         self.key.subs.iter().any(|sub| sub.delivery.qos > 0)
@@ -238,24 +254,24 @@ impl Class {
         self.members.iter().chain(&self.solos).copied()
     }
 
-    /// Frames of those waiting that are not for this member.
-    pub(super) fn late_frames(&self, conn: ConnId) -> usize {
+    /// What waits and is not for this member.
+    pub(super) fn missed(&self, conn: ConnId) -> Missed {
         if self.waiting.late.is_empty() {
-            return 0;
+            return Missed::default();
         }
-        self.waiting.late.get(&conn).map_or(0, |frames| *frames as usize)
+        self.waiting.late.get(&conn).copied().unwrap_or_default()
     }
 
-    /// Adds messages in pieces to what waits.
-    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, messages: usize, frames: &Frames) {
+    /// Adds an event's messages in pieces to what waits.
+    pub(super) fn push_pieces(&mut self, pieces: Vec<Piece>, frames: &Frames) {
         self.end_frames(frames);
         let before = self.waiting.plain.len();
         let large = self
             .waiting
             .large
             .get_or_insert_with(|| Box::new(InPieces { before, ..InPieces::default() }));
-        large.messages += messages;
         large.pieces.extend(pieces);
+        self.waiting.events += 1;
         self.begin_stream_anew();
     }
 
@@ -266,7 +282,6 @@ impl Class {
             return;
         }
         for frame in self.waiting.plain.drain(large.before..) {
-            large.messages += 1;
             large.pieces.push(Piece::Bytes(Bytes::copy_from_slice(frames.bytes(frame))));
         }
         self.waiting.deflated.truncate(large.before);
@@ -301,8 +316,9 @@ impl Class {
         debug_assert!(!self.is_told_apart(), "each is told something of its own");
         sit_down(&mut self.members, conn, conns);
         if !self.waiting.plain.is_empty() {
-            let frames = u32::try_from(self.waiting.plain.len()).unwrap_or(u32::MAX);
-            self.waiting.late.insert(conn, frames);
+            let Waiting { plain, events, .. } = &self.waiting;
+            let missed = Missed { frames: plain.len(), events: *events };
+            self.waiting.late.insert(conn, missed);
         }
     }
 

@@ -14,6 +14,7 @@ use super::voice;
 use super::voice::SseId;
 use crate::batch::FrameId;
 use crate::batch::Frames;
+use crate::dialect::BatchForm;
 use crate::dialect::DialectId;
 use crate::dialect::Form;
 use crate::dialect::Heading;
@@ -110,8 +111,8 @@ impl Encoded {
     }
 
     /// Where the event's body is, as these subscriptions of a class want it.
-    fn body_index(&mut self, class: &Class, event: &Event, subs: u64) -> usize {
-        let dialect = dialect_of(class, subs);
+    fn body_index(&mut self, class: &Class, event: &Event, subs: u64, form: Form) -> usize {
+        let dialect = dialect_of(class, subs, form);
         let fields = fields_of(class, subs);
         let is_same = |body: &Body| body.dialect == dialect && body.fields == fields;
         if let Some(index) = self.bodies.iter().take(self.bodies_used).position(is_same) {
@@ -157,9 +158,9 @@ impl Encoded {
         (form, told): (Form, Told),
     ) -> (&Body, &[u8]) {
         let class = to.class;
-        let body = self.body_index(class, event, subs);
+        let body = self.body_index(class, event, subs, form);
         self.head.clear();
-        let dialect = dialect_of(class, subs);
+        let dialect = self.bodies[body].dialect;
         let view = view_of(self.codec.as_ref(), dialect);
         let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.whole_bytes();
@@ -178,9 +179,9 @@ impl Encoded {
         (form, told): (Form, Told),
     ) -> (&[u8], &Deflaters) {
         let class = to.class;
-        let body = self.body_index(class, event, subs);
+        let body = self.body_index(class, event, subs, form);
         self.text.clear();
-        let dialect = dialect_of(class, subs);
+        let dialect = self.bodies[body].dialect;
         let view = view_of(self.codec.as_ref(), dialect);
         let subs = to.subs(subs);
         let body_bytes = self.bodies[body].text.bytes.len();
@@ -200,10 +201,10 @@ impl Encoded {
         frames: &mut Frames,
     ) -> FrameId {
         let voice = class.key.voice;
-        let body = self.body_index(class, event, subs);
+        let body = self.body_index(class, event, subs, Form::Single);
         let text = &self.bodies[body].text.bytes;
         self.head.clear();
-        let dialect = dialect_of(class, subs);
+        let dialect = self.bodies[body].dialect;
         let view = view_of(self.codec.as_ref(), dialect);
         let subs = Audience::in_step(class).subs(subs);
         let heading = Heading {
@@ -264,10 +265,30 @@ fn view_of(codec: Option<&Rc<Codec>>, dialect: DialectId) -> &View {
     codec_of(codec).views.of(dialect)
 }
 
-/// The dialect in which these subscriptions, which share a message, are told.
-fn dialect_of(class: &Class, subs: u64) -> DialectId {
-    let first = class.key.subs.get(subs.trailing_zeros() as usize);
-    first.and_then(|sub| sub.told_in).unwrap_or(class.key.voice.dialect)
+/// The dialect in which these subscriptions, which share a message, are told: theirs if it is the same for all of them, else their connection's.
+/// A batch of theirs may have one of its own.
+pub(super) fn dialect_of(class: &Class, subs: u64, form: Form) -> DialectId {
+    let dialect = told_in(class, subs);
+    let wants_columns =
+        || voice::batch_of(class, subs).is_some_and(|batch| batch.form == BatchForm::Columns);
+    match (form, dialect.speaker().columns) {
+        (Form::InBatch, Some(columns)) if wants_columns() => columns,
+        _ => dialect,
+    }
+}
+
+fn told_in(class: &Class, subs: u64) -> DialectId {
+    let of_connection = class.key.voice.dialect;
+    let told_in = |subs: u64| class.key.subs.get(subs.trailing_zeros() as usize)?.told_in;
+    let Some(dialect) = told_in(subs) else { return of_connection };
+    let mut rest = subs & (subs - 1);
+    while rest != 0 {
+        if told_in(rest) != Some(dialect) {
+            return of_connection;
+        }
+        rest &= rest - 1;
+    }
+    dialect
 }
 
 /// The fields that these subscriptions want together; `None`: all.

@@ -84,7 +84,7 @@ pub const FIGURES: &[Figure] = &[
     ),
     counter(
         "fanwire_deliveries_total",
-        "Events that were sent, counted once per connection.",
+        "Events that were sent, counted once per connection; one message may hold many of them.",
         |stats| stats.deliveries,
     ),
     counter("fanwire_sends_total", "System calls that sent something.", |stats| stats.sends),

@@ -45,7 +45,8 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 struct Spans {
-    frame_count: usize,
+    /// Events that a member is told of, if it did not join late.
+    events: usize,
     /// Units that sending to one member costs.
     units: u64,
     plain: Span,
@@ -64,7 +65,7 @@ struct Spans {
 /// What a member that joined late is not sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Late {
-    frames: usize,
+    events: usize,
     bytes: usize,
 }
 
@@ -238,7 +239,7 @@ impl Flight {
         self.unsent = unsent;
     }
 
-    /// Takes a member of a class off the roll; what it has not been sent yet, how many messages that is, and the epoch of its class's stream that
+    /// Takes a member of a class off the roll; what it has not been sent yet, of how many events that tells, and the epoch of its class's stream that
     /// it is in sync with after that.
     pub(super) fn leave(
         &mut self,
@@ -254,10 +255,10 @@ impl Flight {
         let spans = &mut spans[class.due as usize];
         let part = spans.part(id, |epoch, begins| begins || epoch == synced);
         let synced = if part.variant == 1 { spans.epoch } else { synced };
-        let messages = spans.frame_count - part.late.frames;
+        let events = spans.events - part.late.events;
         let source = &mut Source { frames, gathered, scattered, joined };
         let whole = part.span.of(source);
-        (spans.rest(part, whole, 0, outboxes), messages, synced)
+        (spans.rest(part, whole, 0, outboxes), events, synced)
     }
 }
 
@@ -279,7 +280,7 @@ impl Ground<'_> {
             return;
         }
         self.stats.sends += 1;
-        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
+        self.stats.deliveries += (spans.events - part.late.events) as u64;
         match sink.send(id, bytes) {
             Sent::Took(count) if count == bytes.len() => self.stats.bytes_sent += count as u64,
             Sent::Took(count) => {
@@ -302,7 +303,7 @@ impl Ground<'_> {
     ) {
         let part = spans.part(id, |epoch, begins| self.conns.is_synced(id, epoch, begins));
         let whole = part.span.of(source);
-        self.stats.deliveries += (spans.frame_count - part.late.frames) as u64;
+        self.stats.deliveries += (spans.events - part.late.events) as u64;
         let first = Some(&whole[part.late.bytes..]).filter(|bytes| !bytes.is_empty());
         let mut runs = first.into_iter().chain(spans.pieces.iter().map(Piece::bytes));
         let mut taken = 0;
@@ -337,14 +338,14 @@ impl Spans {
         let (epoch, restarted) =
             class.stream.as_ref().map_or((0, false), |stream| (stream.epoch, stream.restarted));
         let late = std::mem::take(&mut class.waiting.late).into_iter();
-        let late = late.map(|(conn, count)| {
-            let missed = &class.waiting.plain[..count as usize];
-            let bytes = missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
-            (conn, Late { frames: missed.len(), bytes })
+        let late = late.map(|(conn, missed)| {
+            let frames_missed = &class.waiting.plain[..missed.frames];
+            let bytes = frames_missed.iter().map(|frame| frames.bytes(*frame).len()).sum();
+            (conn, Late { events: missed.events, bytes })
         });
         let late = late.collect();
         let large = class.waiting.large.take().map(|large| *large).unwrap_or_default();
-        let frame_count = class.waiting.plain.len() + large.messages;
+        let events = std::mem::take(&mut class.waiting.events);
         let bytes = class.waiting.bytes + large.pieces.iter().map(Piece::len).sum::<usize>();
         let units = UNITS_SEND + (bytes / UNIT_BYTES) as u64;
         class.waiting.plain.clear();
@@ -355,7 +356,7 @@ impl Spans {
         }
         Self {
             units,
-            frame_count,
+            events,
             plain,
             deflated,
             epoch,
@@ -375,7 +376,7 @@ impl Spans {
             self.late.get(&id).copied().unwrap_or_default()
         };
         match self.deflated {
-            Some(span) if is_synced(self.epoch, self.restarted && late.frames == 0) => {
+            Some(span) if is_synced(self.epoch, self.restarted && late.bytes == 0) => {
                 MemberPart { span, variant: 1, late: Late { bytes: 0, ..late } }
             }
             _ => MemberPart { span: self.plain, variant: 0, late },

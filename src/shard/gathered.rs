@@ -13,6 +13,7 @@ use super::class::Stream;
 use super::classes::Classes;
 use super::codec::Codec;
 use super::conns::ClassId;
+use super::encoded;
 use super::encoded::Encoded;
 use super::input::ConnId;
 use super::large;
@@ -37,7 +38,6 @@ use crate::limits::FLUSH_BYTES_MAX;
 use crate::limits::FLUSH_FRAMES_MAX;
 use crate::limits::UNITS_EVENT;
 use crate::wire::deflate::Deflater;
-use crate::wire::deflate::LEVEL_DEFAULT;
 
 /// What waits for the next flight.
 #[derive(Debug)]
@@ -157,14 +157,14 @@ impl Gathered {
                 (Form::InBatch, Told::default()),
             );
             let class = classes.at(id);
-            let run = class.key.voice.dialect.speaker().run();
-            if class.open.as_ref().is_some_and(|open| !open.runs.takes(run, event, text)) {
+            let dialect = encoded::dialect_of(class, subs, Form::InBatch);
+            if class.open.as_ref().is_some_and(|open| !open.runs.takes(dialect, event, text)) {
                 self.close_batch(classes, id);
             }
             let class = classes.at(id);
             let due_before_ms = class.open.as_ref().map(|open| open.due_ms);
             let open = class.open.get_or_insert_with(|| Box::new(self.batches.open()));
-            if voice::fill_batch(open, run, batch, (event, text), now) {
+            if voice::fill_batch(open, dialect, batch, (event, text), now) {
                 self.batches.put_forward(due_before_ms, open.due_ms, id);
             }
             open.push(self.batches.hold(event, subs));
@@ -178,14 +178,17 @@ impl Gathered {
         let class = classes.at(id);
         let mark = voice::mark_of(class.key.voice, event);
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
+        let mut is_told = false;
         for subs in voice::messages(Audience::in_step(class), subs) {
             let frame = encoded.frame(class, event, subs, sse_id, &mut self.frames);
             if class.is_too_large(self.frames.bytes(frame).len()) {
                 continue;
             }
+            is_told = true;
             self.is_class_full |=
                 voice::push_frame(class, frame, &mut self.frames, &self.codec.deflaters);
         }
+        class.waiting.events += usize::from(is_told);
     }
 
     /// Ends those batches that are due next, while all of them hold more than they may and there is room for their frames: a batch that is ended early is
@@ -222,8 +225,7 @@ impl Gathered {
             (subs, Told::default()),
             sse_id,
         );
-        let messages = voice::messages_count(class, subs);
-        class.push_pieces(pieces, messages, &self.frames);
+        class.push_pieces(pieces, &self.frames);
         self.is_class_full = true;
     }
 
@@ -245,7 +247,8 @@ impl Gathered {
         if class.stream.is_none()
             && let Some(lease) = classes.lease_stream()
         {
-            let deflater = Box::new(Deflater::new(LEVEL_DEFAULT, window_bits));
+            let level = classes.at(id).deflate_level();
+            let deflater = Box::new(Deflater::new(level, window_bits));
             let stream = Stream {
                 _lease: lease,
                 deflater,
@@ -275,14 +278,16 @@ impl Gathered {
         let voice = class.key.voice;
         self.begin_frames(classes, id);
         let class = classes.at(id);
+        class.waiting.events += open.told.len();
         // Whatever was fanned out before now, and is for this class, is in the batch or before it.
         let mark = open.told.last().and_then(|event| voice::mark_of(voice, event));
         let sse_id = SseId { epoch: &self.epoch, times_us: &self.cursor, mark };
         let (codec, frames) = (&self.codec, &mut self.frames);
         let is_class_full = &mut self.is_class_full;
-        open.runs.end(voice.dialect.speaker().run(), |text| {
+        open.runs.end(|kind, text| {
             let alone = voice::is_deflated_alone(class, text.len()).then_some(&codec.deflaters);
-            let frame = frames.add(|out| voice::frame_batch(voice, alone, text, sse_id, out));
+            let frame =
+                frames.add(|out| voice::frame_batch(voice, alone, (kind, text), sse_id, out));
             *is_class_full |= voice::push_frame(class, frame, frames, &codec.deflaters);
         });
     }
@@ -326,7 +331,7 @@ impl Gathered {
         self.dirty.drain(..)
     }
 
-    /// Adds to what a member of a class is owed what waits for its class; says how many messages that is. The member is about to be told apart from
+    /// Adds to what a member of a class is owed what waits for its class; says of how many events that tells. The member is about to be told apart from
     /// its class, and has seen every message of the epoch `synced` of the class's stream.
     pub(super) fn owe(
         &self,
@@ -336,14 +341,17 @@ impl Gathered {
         outboxes: &Rc<Budget>,
     ) -> usize {
         class.end_frames(&self.frames);
-        let late = class.late_frames(id);
+        let missed = class.missed(id);
         let is_synced = class.stream.as_ref().is_some_and(|stream| {
-            late == 0
+            missed.frames == 0
                 && !class.waiting.deflated.is_empty()
                 && (stream.restarted || stream.epoch == synced)
         });
-        let frames =
-            if is_synced { &class.waiting.deflated[..] } else { &class.waiting.plain[late..] };
+        let frames = if is_synced {
+            &class.waiting.deflated[..]
+        } else {
+            &class.waiting.plain[missed.frames..]
+        };
         let mut bytes = Vec::new();
         self.frames.gather(frames, &mut bytes);
         if !bytes.is_empty() {
@@ -351,6 +359,6 @@ impl Gathered {
         }
         let large = class.waiting.large.as_deref();
         owed.push_rest(large.map_or(&[], |large| &large.pieces), 0);
-        class.waiting.plain.len() - late + large.map_or(0, |large| large.messages)
+        class.waiting.events - missed.events
     }
 }

@@ -107,6 +107,15 @@ impl Intake {
         self.subscribed < SUBSCRIBED_MAX
     }
 
+    /// What this turn has no time for any more: of drafts with so many bytes if there are some, and of subscriptions.
+    pub(super) const fn lack(&self, drafts_bytes: Option<usize>, subscribes: bool) -> Option<Lack> {
+        match drafts_bytes {
+            Some(bytes) if !self.has_time_for(bytes) => Some(Lack::Other),
+            _ if subscribes && !self.has_time_to_subscribe() => Some(Lack::Subscriptions),
+            _ => None,
+        }
+    }
+
     /// Notes that so many subscriptions are looked at in this turn.
     pub(super) const fn subscribed(&mut self, count: usize) {
         self.subscribed += count;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::class::Audience;
 use super::codec::Codec;
+use super::encoded;
 use super::encoded::Body;
 use super::encoded::Encoded;
 use super::transport::Transport;
@@ -70,13 +71,13 @@ pub(super) fn pieces(
     let large = events.of(event);
     let codec = encoded.codec();
     let mut making = Making { codec, events, large, own: Vec::new(), pieces: Vec::new() };
-    if voice::batch_of(to.class, subs).is_some() {
+    let is_batched = voice::batch_of(to.class, subs).is_some();
+    let dialect = encoded::dialect_of(to.class, subs, Form::InBatch);
+    // What is made of records is made of one as it is of an event that is a message of its own.
+    if let Some(Run::Joined(put)) = dialect.speaker().run.filter(|_| is_batched) {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
-        let run = voice.dialect.speaker().run();
-        if let Run::Joined(put) = run {
-            put(BatchPart::Begin, event.time_us, &mut head);
-            put(BatchPart::End, 0, &mut tail);
-        }
+        put(BatchPart::Begin, event.time_us, &mut head);
+        put(BatchPart::End, 0, &mut tail);
         let (body, own_head) = encoded.parts(to, event, subs, (Form::InBatch, told));
         head.extend_from_slice(own_head);
         let sse_id = sse_id.filter(|_| voice.is_sse());

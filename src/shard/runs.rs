@@ -3,6 +3,7 @@
 //! Invariants: events of one topic are in their order, within a message and from message to message; of what is added all is ended. Never knows a class.
 
 use crate::dialect::BatchPart;
+use crate::dialect::DialectId;
 use crate::dialect::Run;
 use crate::event::Event;
 use crate::event::TopicName;
@@ -13,6 +14,8 @@ use crate::wire::grow;
 /// What is being filled.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
+    /// The dialect of all that is in it; `None`: nothing has been yet.
+    dialect: Option<DialectId>,
     first: OpenMessage,
     /// Of further topics.
     others: Vec<OpenMessage>,
@@ -33,6 +36,9 @@ struct OpenMessage {
     text: Vec<u8>,
     events: u16,
 }
+
+/// What an event stream calls a message of several events, one behind the other.
+const BATCH: &str = "batch";
 
 /// Bytes of the buffer of a text of so many: a short one has room for twice as many, a long one for a quarter more.
 fn reckoned(bytes: usize) -> usize {
@@ -60,21 +66,41 @@ impl Runs {
         self.events >= events_max || self.bytes >= BATCH_BYTES_MAX
     }
 
+    /// Whether an event that is written in this dialect can be added, whatever it says. If not, [`Runs::takes`] knows.
+    pub(super) fn takes_any(&self, dialect: DialectId) -> bool {
+        let is_joined = matches!(dialect.speaker().run(), Run::Joined(_));
+        self.is_empty() || (is_joined && self.dialect == Some(dialect))
+    }
+
     /// Whether an event can be added; if not, what is in it is to be ended first.
-    pub(super) fn takes(&self, run: Run, event: &Event, text: &[u8]) -> bool {
-        let Run::PerTopic(per_topic) = run else { return true };
-        let of_topic = self.all().find(|filled| filled.topic.as_ref() == Some(&event.topic));
-        of_topic.is_none_or(|filled| (per_topic.goes_with)(&filled.text, text))
+    pub(super) fn takes(&self, dialect: DialectId, event: &Event, text: &[u8]) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        if self.dialect != Some(dialect) {
+            return false;
+        }
+        match dialect.speaker().run() {
+            Run::Joined(_) => true,
+            Run::Whole(whole) => (whole.goes_with)(&self.first.text, text),
+            Run::PerTopic(per_topic) => {
+                let is_of = |filled: &&OpenMessage| filled.topic.as_ref() == Some(&event.topic);
+                let of_topic = self.all().find(is_of);
+                of_topic.is_none_or(|filled| (per_topic.goes_with)(&filled.text, text))
+            }
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &OpenMessage> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Adds an event, as it is written.
-    pub(super) fn add(&mut self, run: Run, event: &Event, text: &[u8]) {
+    /// Adds an event, as it is written in a dialect.
+    pub(super) fn add(&mut self, dialect: DialectId, event: &Event, text: &[u8]) {
+        self.dialect = Some(dialect);
+        let run = dialect.speaker().run();
         let filled = match run {
-            Run::Joined(_) => &mut self.first,
+            Run::Joined(_) | Run::Whole(_) => &mut self.first,
             Run::PerTopic(_) => self.of_topic(&event.topic),
         };
         let held_before = reckoned(filled.text.len());
@@ -110,8 +136,9 @@ impl Runs {
         &mut self.others[index]
     }
 
-    /// Ends all messages, in the order in which they were begun, and is empty then.
-    pub(super) fn end(&mut self, run: Run, mut each: impl FnMut(&[u8])) {
+    /// Ends all messages, in the order in which they were begun, and is empty then; each has a word for what an event stream calls it.
+    pub(super) fn end(&mut self, mut each: impl FnMut(&'static str, &[u8])) {
+        let Some(run) = self.dialect.take().map(|dialect| dialect.speaker().run()) else { return };
         for filled in std::iter::once(&mut self.first).chain(&mut self.others) {
             if filled.events == 0 {
                 continue;
@@ -119,12 +146,17 @@ impl Runs {
             match run {
                 Run::Joined(put) => {
                     put(BatchPart::End, 0, &mut filled.text);
-                    each(&filled.text);
+                    each(BATCH, &filled.text);
                 }
                 Run::PerTopic(per_topic) => {
                     self.made.clear();
                     (per_topic.end)(&filled.text, &mut self.made);
-                    each(&self.made);
+                    each(BATCH, &self.made);
+                }
+                Run::Whole(whole) => {
+                    self.made.clear();
+                    (whole.end)(&filled.text, &mut self.made);
+                    each(whole.kind, &self.made);
                 }
             }
             filled.text.clear();

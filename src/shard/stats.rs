@@ -59,7 +59,7 @@ pub struct Stats {
     pub rows_untold: u64,
     /// Events fanned out here: every shard sees every event.
     pub events: u64,
-    /// Events sent, counted once per connection.
+    /// Events sent, counted once per connection, whether each has a message of its own or many share one.
     pub deliveries: u64,
     pub sends: u64,
     pub bytes_sent: u64,

@@ -81,7 +81,8 @@ impl Shard {
         self.fit(id, &subs)?;
         Holding::at(self).began(id, &subscription.id);
         self.stats.add_sub(self.conns.voice_of(id));
-        self.say(id, &Outcome::Subscribed { id: &subscription.id });
+        let numbered = &subscription.numbered;
+        self.say(id, &Outcome::Subscribed { id: &subscription.id, numbered });
         // Its dialect may have no word for that.
         self.go_solo(id);
         self.enter_class(id, subs);

@@ -14,7 +14,8 @@ use crate::batch::FrameId;
 use crate::batch::Frames;
 use crate::clock::Now;
 use crate::dialect::Batch;
-use crate::dialect::Run;
+use crate::dialect::BatchForm;
+use crate::dialect::DialectId;
 use crate::event::Event;
 use crate::event::Mark;
 use crate::limits::CLASS_BYTES_MAX;
@@ -79,16 +80,16 @@ pub(super) fn frame_event(
     }
 }
 
-/// Appends the frame of a message of several events. Over SSE it is a kind of its own, and its id is that of its last event.
+/// Appends the frame of a message of several events. Over SSE it is of a kind of its own, and its id is that of its last event.
 pub(super) fn frame_batch(
     voice: Voice,
     alone: Option<&Deflaters>,
-    text: &[u8],
+    (kind, text): (&str, &[u8]),
     sse_id: SseId<'_>,
     out: &mut Vec<u8>,
 ) {
     match voice.transport {
-        Transport::Sse { chunked } => frame_sse(chunked, Some("batch"), Some(sse_id), &[text], out),
+        Transport::Sse { chunked } => frame_sse(chunked, Some(kind), Some(sse_id), &[text], out),
         Transport::WebSocket { .. } | Transport::Messages | Transport::Bare => {
             frame_event(voice, alone, &[text], None, out);
         }
@@ -210,14 +211,6 @@ pub(super) fn messages(to: Audience<'_>, subs: u64) -> impl Iterator<Item = u64>
     (together != 0 || subs == 0).then_some(together).into_iter().chain(each)
 }
 
-/// How many messages an event for these subscriptions is told in.
-pub(super) fn messages_count(class: &Class, subs: u64) -> usize {
-    match batch_of(class, subs) {
-        Some(_) => 1,
-        None => messages(Audience::in_step(class), subs).count(),
-    }
-}
-
 /// The batch that an event for these subscriptions goes into: the strictest of theirs, and none if one of them wants it alone.
 pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
     let mut strictest: Option<Batch> = None;
@@ -229,6 +222,7 @@ pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
         strictest = Some(strictest.map_or(batch, |so_far| Batch {
             events_max: so_far.events_max.min(batch.events_max),
             delay_ms: so_far.delay_ms.min(batch.delay_ms),
+            form: if so_far.form == batch.form { batch.form } else { BatchForm::Rows },
         }));
     }
     strictest
@@ -237,13 +231,13 @@ pub(super) fn batch_of(class: &Class, subs: u64) -> Option<Batch> {
 /// Adds an event's text to a class's open batch; true if its deadline is new.
 pub(super) fn fill_batch(
     open: &mut OpenBatch,
-    run: Run,
+    dialect: DialectId,
     batch: Batch,
     (event, text): (&Event, &[u8]),
     now: Now,
 ) -> bool {
     let due_ms = now.mono_ms + u64::from(batch.delay_ms);
-    open.runs.add(run, event, text);
+    open.runs.add(dialect, event, text);
     open.events_max = open.events_max.min(batch.events_max);
     let is_sooner = due_ms < open.due_ms;
     open.due_ms = open.due_ms.min(due_ms);

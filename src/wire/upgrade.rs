@@ -212,6 +212,12 @@ fn read_key(head: &Head) -> Result<&[u8; KEY_BYTES], UpgradeError> {
     if valid { Ok(key) } else { Err(UpgradeError::KeyInvalid) }
 }
 
+/// The subprotocol that a request is answered with where these are spoken; `None`: none, or it is refused.
+#[must_use]
+pub fn chosen(head: &Head, spoken: &[&'static str]) -> Option<&'static str> {
+    choose_protocol(head, spoken).ok().flatten()
+}
+
 /// Chooses a subprotocol: the first of the client's list, which is in the order of its preference, that the endpoint has.
 fn choose_protocol(
     head: &Head,

@@ -215,6 +215,7 @@ fn siblings_behind_a_seam_do_not_know_each_other() {
                 "mod"
                     | "hook"
                     | "json"
+                    | "records"
                     | "talk"
                     | "terms"
                     | "testing"

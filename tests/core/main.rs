@@ -9,6 +9,7 @@ mod composition;
 mod control;
 mod durable_topics;
 mod filter_work;
+mod forms;
 mod input_order;
 mod input_times;
 mod names;

@@ -86,3 +86,43 @@ fn who_publishes_what_it_hears_is_told_both_at_once() {
     assert!(heard.contains("published") && heard.contains(r#""n":1"#), "{heard}");
     assert_eq!(sends, 1, "{heard}");
 }
+
+/// What an operator reads as deliveries are events: as many whether each has a message of its own or many share one, for who joined between two of them, and for who is told
+/// something of its own while a message is being filled.
+#[test]
+fn deliveries_are_events_however_many_share_a_message() {
+    let batched = r#"{"type":"subscribe","id":"s","topics":["a"],"batch":{"max_events":8,"max_delay_ms":1000}}"#;
+    let single = r#"{"type":"subscribe","id":"s","topics":["a"]}"#;
+    let mut scene = Scene::new();
+    let publisher = scene.open("/v1/ws");
+    let subscriber = |scene: &mut Scene, wish: &str| {
+        let wire = scene.open("/v1/ws");
+        scene.say(wire, wish);
+        wire
+    };
+    let publish = |scene: &mut Scene, count: u64| {
+        let before = scene.world.shards[0].stats().deliveries;
+        for n in 0..count {
+            scene.say(
+                publisher,
+                &format!(r#"{{"type":"publish","topic":"a","payload":{{"n":{n}}}}}"#),
+            );
+        }
+        scene.world.advance(2_000);
+        scene.world.settle();
+        scene.world.shards[0].stats().deliveries - before
+    };
+    let early = subscriber(&mut scene, batched);
+    assert_eq!(publish(&mut scene, 20), 20, "two full messages, and one that was due");
+    subscriber(&mut scene, single);
+    assert_eq!(publish(&mut scene, 5), 5 + 5, "one message, and five");
+    scene.say(publisher, r#"{"type":"publish","topic":"a","payload":{"n":"before"}}"#);
+    let before = scene.world.shards[0].stats().deliveries;
+    subscriber(&mut scene, batched);
+    scene.say(early, r#"{"type":"ping","id":1}"#);
+    let told = scene.world.shards[0].stats().deliveries - before;
+    assert_eq!(told, 1, "what was being filled went out as somebody joined");
+    assert_eq!(publish(&mut scene, 3), 3 * 3);
+    let heard = String::from_utf8_lossy(&scene.world.read(early, usize::MAX)).into_owned();
+    assert_eq!(heard.matches(r#""type":"batch""#).count(), 3 + 1 + 1 + 1, "{heard}");
+}

@@ -50,16 +50,16 @@ function crowd(count, { reports = 30, longitude = 7 } = {}) {
   return tracks;
 }
 
-test('trails of a crowd are shorter, so that all of them have so many points', () => {
+test('trails of a crowd are shorter, so that all of them have so many points, and of a larger one there are none', () => {
   const { painter, take } = scene();
-  for (const count of [1, 100, 5000, 19_000]) {
+  for (const count of [1, 100, 1900, 2001, 5000, 19_000]) {
     const tracks = crowd(count, { reports: count > 5000 ? 3 : 30 });
     take();
     painter.trails(tracks);
     const { points } = take();
-    // A trail has its vehicle's place besides.
-    assert.ok(points <= TRAIL_POINTS_MAX + 2 * count, `${count}: ${points}`);
-    assert.ok(points >= Math.min(2 * count, TRAIL_POINTS_MAX), `${count}: ${points}`);
+    assert.ok(points <= TRAIL_POINTS_MAX, `${count}: ${points}`);
+    assert.ok(points >= (count > 2000 ? 0 : Math.min(4 * count, TRAIL_POINTS_MAX / 2)), `${count}: ${points}`);
+    assert.equal(points === 0, count > 2000, `${count}: ${points}`);
   }
 });
 

@@ -172,3 +172,46 @@ fn real_servers_keep_to_every_transcript() {
         });
     }
 }
+
+/// The text that a client hears next.
+fn heard(client: &mut WebSocket) -> String {
+    match client.hear() {
+        Some(Frame::Text(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_subprotocol_says_in_which_form_events_are_told() {
+    let mut host = Core::new(&[]);
+    let mut names = Names::default();
+    let compact = "fanwire.v1.compact, fanwire.v1";
+    let both = "fanwire.v1, fanwire.v1.compact";
+    let cases = [
+        (compact, "", "fanwire.v1.compact", r#"[0,0,"k",1,@_,{"n":1}]"#),
+        (compact, "&compact=false", "fanwire.v1.compact", LONG),
+        (both, "", "fanwire.v1", LONG),
+        (both, "&compact=true", "fanwire.v1", r#"[0,0,"k",1,@_,{"n":1}]"#),
+    ];
+    for (number, (offered, more, chosen, event)) in cases.into_iter().enumerate() {
+        let target = format!("/v1/ws?topic=t{number}{more}");
+        let mut client = WebSocket::open_as(&mut host, false, &target, offered);
+        let welcome = WELCOME.replace("fanwire.v1", chosen);
+        assert!(names.matches(&welcome, &heard(&mut client)), "{offered}");
+        let agreed = match event == LONG {
+            true => r#"{"type":"subscribed","id":0}"#.to_owned(),
+            false => format!(r#"{{"type":"subscribed","id":0,"topics":["t{number}"]}}"#),
+        };
+        assert_eq!(heard(&mut client), agreed, "{offered} {more}");
+        assert!(heard(&mut client).starts_with(r#"{"type":"live""#));
+        let publish =
+            format!(r#"{{"type":"publish","topic":"t{number}","key":"k","payload":{{"n":1}}}}"#);
+        client.say(&publish);
+        let (told, expected) =
+            (heard(&mut client), event.replace(r#""t""#, &format!(r#""t{number}""#)));
+        assert!(names.matches(&expected, &told), "{offered} {more}: {told}");
+    }
+}
+
+/// An event in the long form.
+const LONG: &str = r#"{"type":"event","subs":[0],"topic":"t","key":"k","op":"upsert","offset":1,"time_us":@_,"payload":{"n":1}}"#;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::forms;
+use super::forms::Agreed;
 use super::frames;
 use super::frames::Frame;
 use super::frames::Reader;
@@ -39,6 +41,8 @@ pub struct Client {
     /// Bytes of the reply to the upgrade, until it is whole.
     head: Option<Vec<u8>>,
     pub told: Vec<Told>,
+    /// The topics that subscriptions' events name by number.
+    agreed: Agreed,
 }
 
 impl Client {
@@ -52,7 +56,13 @@ impl Client {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
         );
         world.say(wire, request.as_bytes());
-        Self { wire, reader: Reader::new(deflate), head: Some(Vec::new()), told: Vec::new() }
+        Self {
+            wire,
+            reader: Reader::new(deflate),
+            head: Some(Vec::new()),
+            told: Vec::new(),
+            agreed: Agreed::new(),
+        }
     }
 
     pub fn say(&self, world: &mut World, message: &Value) {
@@ -98,16 +108,10 @@ impl Client {
 
     fn note(&mut self, text: &str) {
         let message: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        if let Some(events) = forms::events(&message, &mut self.agreed) {
+            return self.told.extend(events.iter().map(|event| Told::Event(seen(event))));
+        }
         let told = match message["type"].as_str().unwrap_or_default() {
-            "event" => Told::Event(seen(&message, text)),
-            "batch" => {
-                let events = message["events"].as_array().expect("a batch has events");
-                assert!(!events.is_empty(), "a batch has at least one event");
-                self.told.extend(
-                    events.iter().map(|event| Told::Event(seen(event, &event.to_string()))),
-                );
-                return;
-            }
             "gap" => Told::Gap {
                 subs: ids(&message["subs"]),
                 topic: message["topic"].as_str().unwrap().to_owned(),
@@ -134,7 +138,7 @@ fn ids(list: &Value) -> Vec<String> {
     list.as_array().expect("a list of ids").iter().map(ToString::to_string).collect()
 }
 
-fn seen(event: &Value, _text: &str) -> Seen {
+fn seen(event: &Value) -> Seen {
     Seen {
         subs: ids(&event["subs"]),
         topic: event["topic"].as_str().unwrap().to_owned(),

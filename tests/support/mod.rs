@@ -10,6 +10,7 @@
 pub mod asking;
 pub mod client;
 pub mod fits;
+pub mod forms;
 pub mod frames;
 pub mod hooks;
 pub mod http;

@@ -14,12 +14,18 @@ pub struct WebSocket {
 impl WebSocket {
     /// Opens one at the native protocol's path.
     pub fn open(host: &mut dyn Host, deflate: bool) -> Self {
+        Self::open_as(host, deflate, "/v1/ws", "fanwire.v1")
+    }
+
+    /// Opens one that offers these subprotocols, of which the first is chosen.
+    pub fn open_as(host: &mut dyn Host, deflate: bool, target: &str, offered: &str) -> Self {
+        let chosen = offered.split(',').next().unwrap();
         let extensions =
             if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
         let mut link = host.connect();
         let request = format!(
-            "GET /v1/ws HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: fanwire.v1\r\n{extensions}\r\n"
+            "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {offered}\r\n{extensions}\r\n"
         );
         link.send(request.as_bytes());
         let mut head = Vec::new();
@@ -39,7 +45,8 @@ impl WebSocket {
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert_eq!(head.contains("permessage-deflate"), deflate, "{head}");
-        assert!(head.contains("\r\nsec-websocket-protocol: fanwire.v1\r\n"), "{head}");
+        let answer = format!("\r\nsec-websocket-protocol: {chosen}\r\n");
+        assert!(head.contains(&answer), "{head}");
         let mut reader = Reader::new(deflate);
         reader.push(&rest);
         Self { link, reader }

@@ -75,8 +75,9 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
+    columns: None,
     outcome: Some(|outcome, out| {
-        let Outcome::Subscribed { id } = outcome else { return None };
+        let Outcome::Subscribed { id, .. } = outcome else { return None };
         out.extend_from_slice(format!("wanted {id}").as_bytes());
         Some("wanted")
     }),

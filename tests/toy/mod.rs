@@ -81,6 +81,7 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: None,
+    columns: None,
     outcome: Some(put_outcome),
     envelopes: None,
     farewell: None,

@@ -137,7 +137,7 @@ impl Ask for Toy {
 
 /// What is said of an outcome.
 pub(super) fn put_outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
-    let Outcome::Subscribed { id } = outcome else { return None };
+    let Outcome::Subscribed { id, .. } = outcome else { return None };
     out.extend_from_slice(format!("wanted {id}").as_bytes());
     Some("wanted")
 }

@@ -9,6 +9,7 @@ mod costs;
 mod crowd;
 mod filters;
 mod fleet;
+mod herd;
 mod input;
 mod memory;
 mod overload;
@@ -152,6 +153,7 @@ pub(crate) const ALL: &[Attack] = &[
     fleet::RETAINED,
     fleet::FLOOD,
     ceiling::CEILING,
+    herd::HERD,
 ];
 
 /// An attack that was made.

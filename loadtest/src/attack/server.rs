@@ -20,6 +20,10 @@ use std::process::Child;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+
 /// Every attack's server refuses nothing for coming from one address too often: all clients here do.
 const COMMON: &str = "pin = false\n";
 
@@ -87,6 +91,22 @@ impl Server {
     /// One request on a connection of its own, answered within ten seconds.
     pub(crate) fn ask(&self, request: &str) -> Result<Reply, AttackError> {
         ask(self.addr, request)
+    }
+
+    /// Asks it to stop (SIGTERM), which it does once everybody was sent away.
+    pub(crate) fn tell_to_stop(&self) -> Result<(), AttackError> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
+    }
+
+    /// The code that it ends with, within so many nanoseconds; `None`: it has not ended, or by a signal.
+    pub(crate) fn ended_within(&mut self, ns: u64) -> Result<Option<i32>, AttackError> {
+        let mut code = None;
+        within(ns, || {
+            let ended = self.child.try_wait()?;
+            code = ended.and_then(|status| status.code());
+            Ok(ended.is_some())
+        })?;
+        Ok(code)
     }
 
     /// A figure of `/metrics`.

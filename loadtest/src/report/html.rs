@@ -187,6 +187,28 @@ fn soundness(outcomes: &[&Outcome]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subject::ALL;
+
+    /// A subject without a colour is a black dot, and a blank in the legend.
+    #[test]
+    fn every_subject_has_a_colour_of_its_own() {
+        let mut colours = Vec::new();
+        for subject in ALL {
+            let class = format!(".s-{} {{ --c: ", subject.name());
+            let rule = svg::STYLE.split_once(&class).map(|(_, rest)| rest);
+            let colour = rule.and_then(|rest| rest.split_once("; }")).map(|(colour, _)| colour);
+            let colour = colour.unwrap_or_else(|| panic!("{} has no colour", subject.name()));
+            assert!(!colours.contains(&colour), "{} looks like another", subject.name());
+            let name = colour.split(['(', ')', ',']).find(|word| word.starts_with("--"));
+            let declared = format!("{}: #", name.expect("a colour is a variable"));
+            assert_eq!(
+                svg::STYLE.matches(&declared).count(),
+                2,
+                "{declared} in the light and in the dark"
+            );
+            colours.push(colour);
+        }
+    }
 
     #[test]
     fn a_page_fetches_nothing() {

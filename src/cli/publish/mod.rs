@@ -47,7 +47,7 @@ use crate::cli::publish::totals::Bar;
 use crate::cli::publish::totals::Moment;
 use crate::cli::publish::totals::Totals;
 use crate::cli::say;
-use crate::cli::trust::TrustArgs;
+use crate::cli::trust::AccessArgs;
 use crate::cli::wait::Stop;
 use crate::client::endpoint::Endpoint;
 use crate::client::wait::Backoff;
@@ -63,7 +63,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = Endpoint::parse)]
     url: Endpoint,
     #[command(flatten)]
-    trust: TrustArgs,
+    access: AccessArgs,
     /// The topic to publish to.
     #[arg(long, value_name = "TOPIC", value_parser = TopicName::new)]
     topic: TopicName,
@@ -209,7 +209,7 @@ impl Publisher {
         Ok(Self {
             target: target(&arguments),
             client: HttpClient::new(
-                arguments.trust.way(arguments.url.clone()).map_err(PublishError::Io)?,
+                arguments.access.way(arguments.url.clone()).map_err(PublishError::Io)?,
             ),
             chunks,
             read,

@@ -22,7 +22,7 @@ use crate::cli::limits::RETRY_AFTER_MAX;
 use crate::cli::say;
 use crate::cli::subscribe::journal::Journal;
 use crate::cli::subscribe::journal::JournalError;
-use crate::cli::trust::TrustArgs;
+use crate::cli::trust::AccessArgs;
 use crate::cli::wait::Stop;
 use crate::client::connect::Way;
 use crate::client::endpoint::Endpoint;
@@ -50,7 +50,7 @@ pub struct SubscribeArgs {
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080/v1/ws", value_parser = Endpoint::parse)]
     url: Endpoint,
     #[command(flatten)]
-    trust: TrustArgs,
+    access: AccessArgs,
     /// A topic or pattern: `*` is one segment, a last `**` any number; may be given several times [default: **].
     #[arg(long, value_name = "TOPIC", value_parser = TopicPattern::new)]
     topic: Vec<TopicPattern>,
@@ -258,7 +258,7 @@ impl Subscriber {
                 "--speed needs --since with a place in time: earliest, a time or a position";
             return Err(SubscribeError::Start(io::Error::other(message)));
         }
-        let way = arguments.trust.way(arguments.url.clone()).map_err(SubscribeError::Start)?;
+        let way = arguments.access.way(arguments.url.clone()).map_err(SubscribeError::Start)?;
         Ok(Self {
             way,
             topics,

@@ -21,7 +21,8 @@ export type Since = 'earliest' | 'last' | string | number | { time_us: number } 
 export interface Wishes {
   /** `altitude < 10000`, or the structured notation. */
   filter?: string | Filter;
-  batch?: { max_events: number; max_delay_ms?: number };
+  /** `form`: how several events come over the wire; `columns` takes the fewest bytes. What is handed over is events all the same, unless there is a handler `columns`. */
+  batch?: { max_events: number; max_delay_ms?: number; form?: 'rows' | 'columns' };
   slow?: 'disconnect' | 'drop_oldest' | 'latest_per_key';
   max_rate?: { per: 'key' | 'subscription'; hz: number };
   /** Only these members of the payload, dotted. */
@@ -44,6 +45,8 @@ export interface SubscribeOptions extends Wishes, Playback {
   /** Names the subscription on this connection; chosen if absent. */
   id?: string;
   topics: string | string[];
+  /** Whether its events come over the wire in the compact form; as the client's `compact` if absent. What is handed over is the same. */
+  compact?: boolean;
   /** Where to begin; live only if absent. */
   since?: Since;
 }
@@ -58,6 +61,28 @@ export interface Event<P = Payload> {
   offset: number;
   time_us: number;
   payload: P;
+}
+
+/** Many events at once, of which each has a place from 0; made by `batch: { form: 'columns' }`. */
+export interface Columns {
+  type: 'columns';
+  subs: string[];
+  count: number;
+  /** One for all of them, or that of each. */
+  topic: string | string[];
+  op: Event['op'] | Event['op'][];
+  /** `''`: about nothing in particular. Absent: none of them has one. */
+  key?: string[];
+  traceparent?: (string | null)[];
+  offset: Float64Array;
+  time_us: Float64Array;
+  /** Of each member that all payloads have its values: a typed array if they are numbers, all of them. `undefined` where a payload is `{}`. */
+  payload: Record<string, Float64Array | unknown[]>;
+  /** What else there is of each payload. */
+  rest?: (Payload | null)[];
+  /** One of them as an event. */
+  event(at: number): Event;
+  events(): IterableIterator<Event>;
 }
 
 /** Events of a topic that are not coming; `from` and `to` are the first and last of them. */
@@ -113,6 +138,8 @@ export interface Published {
 
 export interface Handlers<P = Payload> {
   event?(event: Event<P>, subscription: Subscription): void;
+  /** Takes what comes in columns as it is; without it, `event` is called for each event of it. */
+  columns?(columns: Columns, subscription: Subscription): void;
   gap?(gap: Gap, subscription: Subscription): void;
   skipped?(skipped: Skipped, subscription: Subscription): void;
   /** The replay is complete; called again after each reconnection. */
@@ -185,6 +212,8 @@ export interface Options {
   WebSocket?: new (url: string, protocols: string[]) => unknown;
   /** After so long without a message we ask whether the server is there, and after so long again we say it is not; 20 s if absent. */
   silence_ms?: number;
+  /** Whether events are asked for in the compact form; true if absent. What is handed over is the same. */
+  compact?: boolean;
   /** A connection that has lasted so long was none that failed; 5 s if absent. */
   steady_ms?: number;
   /** For tests. */

@@ -5,7 +5,9 @@
 // A publish is answered or it fails; it is never repeated behind your back. Speaks `fanwire.v1`; no dependencies.
 
 import { FanwireError, closedError, deferred, guarded } from './answers.js';
+import { Columns } from './columns.js';
 import * as where from './filters.js';
+import { Forms, SUBPROTOCOLS } from './forms.js';
 import { OPTIONS, SERVER, Subscription } from './subscription.js';
 import { Credentials } from './token.js';
 
@@ -47,11 +49,14 @@ export class Fanwire {
 
   #url;
   #WebSocket;
+  #protocols;
   #timers;
   #random;
   #silence_ms;
   #steady_ms;
   #socket;
+  /** How this connection's server tells events. */
+  #forms;
   #failures = 0;
   /** Attempts since there was a connection. */
   #attempts = 0;
@@ -71,14 +76,17 @@ export class Fanwire {
   /**
    * @param {string} url `ws://host:port`, `http://host:port` or the full `ws://host:port/v1/ws`
    * @param {{token?: string | ((cause: string) => string | Promise<string>), silence_ms?: number, steady_ms?: number, WebSocket?: typeof WebSocket, timers?: object,
-   * random?: () => number}} options `token`: who we are; a function is asked for each connection, and again before the token that it gave is over.
+   * random?: () => number, compact?: boolean}} options `token`: who we are; a function is asked for each connection, and again before the token that it gave is
+   * over. `compact`: whether events are asked for in the compact form, which is as good as the long one for everybody but who reads what is said.
    */
-  constructor(url, { token, silence_ms = SILENCE_MS, steady_ms = STEADY_MS, WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random } = {}) {
+  constructor(url, options = {}) {
+    const { token, silence_ms = SILENCE_MS, steady_ms = STEADY_MS, WebSocket = globalThis.WebSocket, timers = globalThis, random = Math.random, compact = true } = options;
     if (typeof WebSocket !== 'function') {
       throw new TypeError('there is no WebSocket here: pass one, as in new Fanwire(url, { WebSocket })');
     }
     this.#url = socketUrl(url);
     this.#WebSocket = WebSocket;
+    this.#protocols = compact ? SUBPROTOCOLS : SUBPROTOCOLS.slice(1);
     this.#timers = timers;
     this.#random = random;
     this.#silence_ms = silence_ms;
@@ -204,7 +212,7 @@ export class Fanwire {
     this.#become('connecting');
     let socket;
     try {
-      socket = new this.#WebSocket(this.#url, ['fanwire.v1']);
+      socket = new this.#WebSocket(this.#url, [...this.#protocols]);
     } catch (error) {
       // The URL itself is wrong; another attempt would not help.
       this.#end(error);
@@ -212,6 +220,7 @@ export class Fanwire {
       return;
     }
     this.#socket = socket;
+    this.#forms = new Forms();
     const mine = (handle) => (event) => this.#socket === socket && handle(event);
     socket.onmessage = mine((event) => this.#hear(event.data));
     socket.onclose = mine((event) => this.#lost(event.code, event.reason, TOKEN_REASONS[event.reason] ?? (event.code === 4001 ? 'expired' : 'lost')));
@@ -306,12 +315,14 @@ export class Fanwire {
     this.#listen();
     // A socket that many tabs share hands over what it has read already.
     const message = typeof data === 'string' ? JSON.parse(data) : data;
+    const events = this.#forms.events(message);
+    if (events) {
+      for (const event of events) this.#tell(event);
+      return;
+    }
     switch (message.type) {
-      case 'event':
-        return this.#tell(message);
-      case 'batch':
-        for (const event of message.events) this.#tell({ type: 'event', ...event });
-        return;
+      case 'columns':
+        return this.#tell(Columns.of(message));
       case 'gap':
       case 'skipped':
         return this.#tell(message);

@@ -3,6 +3,8 @@
 // Invariants: an answer goes to who asked, an event to those whose subscriptions it names, once and in order; a tab that goes takes what it asked for with it. A tab
 // keeps its positions itself: to it the hub is a server. Knows no worker: whoever has the tabs hands in ways to them.
 
+import { Forms } from './forms.js';
+
 /** Tabs that have said nothing for so long are gone: one that is not says so every `HERE_MS`, and a browser lets a hidden one speak once a minute. */
 export const GONE_MS = 180_000;
 export const HERE_MS = 20_000;
@@ -66,6 +68,8 @@ class Line {
   #timers;
   #forget;
   #members = new Set();
+  /** How the server tells events; tabs are told them in the long form. */
+  #forms = new Forms();
   #welcome;
   /** The token that was taken last, and the answer to it. */
   #identity;
@@ -150,18 +154,17 @@ class Line {
   }
 
   #hear(message) {
+    const events = this.#forms.events(message);
+    if (events) return message.type === 'batch' ? this.#unpack(events) : events.forEach((event) => this.#pass(event));
     switch (message.type) {
       case 'welcome':
         this.#welcome = message;
         for (const member of [...this.#members]) member.opened(message);
         return;
-      case 'event':
+      case 'columns':
       case 'gap':
       case 'skipped':
-        for (const [member, subs] of this.#whose(message.subs)) member.tell({ ...message, subs });
-        return;
-      case 'batch':
-        return this.#unpack(message.events);
+        return this.#pass(message);
       case 'token_expiring':
       case 'reconnect':
         for (const member of [...this.#members]) member.tell(message);
@@ -169,6 +172,11 @@ class Line {
       default:
         return this.#answer(message);
     }
+  }
+
+  /** Hands a message on to those whose subscriptions it names. */
+  #pass(message) {
+    for (const [member, subs] of this.#whose(message.subs)) member.tell({ ...message, subs });
   }
 
   /** By tab, the names that it has for these subscriptions. */

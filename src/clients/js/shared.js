@@ -24,6 +24,7 @@ function sharedSocket(name) {
     onerror = undefined;
     #port;
     #hereTimer;
+    #release = () => {};
     #leave = () => this.#gone(1001, 'the page is hidden for good');
 
     constructor(url, protocols) {
@@ -32,6 +33,7 @@ function sharedSocket(name) {
       this.#port = worker.port;
       this.#port.onmessage = ({ data }) => this.#hear(data);
       this.#port.postMessage({ open: url, protocols });
+      this.#hold();
       this.#hereTimer = setInterval(() => this.#port.postMessage({ here: true }), HERE_MS);
       addEventListener('pagehide', this.#leave);
     }
@@ -42,6 +44,20 @@ function sharedSocket(name) {
 
     close(code = 1005) {
       if (this.#port) this.#gone(code, '');
+    }
+
+    /** Holds a lock for as long as the tab is there: it comes to the worker, who waits for it, however the tab ends. */
+    #hold() {
+      // Only where a page is secure; elsewhere its silence tells.
+      if (!navigator.locks) return;
+      const lock = `fanwire ${crypto.randomUUID()}`;
+      const held = navigator.locks.request(lock, () => {
+        if (!this.#port) return undefined;
+        this.#port.postMessage({ lock });
+        return new Promise((resolve) => (this.#release = resolve));
+      });
+      // A page without an origin of its own may hold none.
+      held.catch(() => {});
     }
 
     #hear({ data, closed }) {
@@ -56,6 +72,7 @@ function sharedSocket(name) {
       this.#port.postMessage({ close: true });
       this.#port.close();
       this.#port = undefined;
+      this.#release();
       this.onclose?.({ code, reason });
     }
   };

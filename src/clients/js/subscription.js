@@ -14,7 +14,7 @@ const TIMES = ['since', 'speed', 'play_from', 'max_gap_ms'];
 const UPDATABLE = ['filter', 'batch', 'slow', 'max_rate', 'fields', 'leave', ...TIMES];
 /** Gaps of one loss that are told together; a server tells no more of them, as it closes a connection before that. */
 const GAPS_MAX = 1024;
-export const OPTIONS = ['topics', ...UPDATABLE];
+export const OPTIONS = ['topics', 'compact', ...UPDATABLE];
 
 /** One standing wish. */
 export class Subscription {
@@ -144,6 +144,7 @@ export class Subscription {
   }
 
   #tell(message) {
+    if (message.type === 'columns') return this.#tellColumns(message);
     if (message.type === 'skipped') {
       guarded(this.#handlers.skipped, message, this);
       return;
@@ -155,6 +156,19 @@ export class Subscription {
     guarded(this.#handlers[message.type], message, this);
     // Of topics that the server has forgotten the pattern is told, which is no place to come back to.
     if (!message.topic.includes('*')) this.#progress.advance(message.topic, offset);
+  }
+
+  /** Many events at once to whoever takes them so, and else one by one. */
+  #tellColumns(columns) {
+    if (typeof this.#handlers.columns !== 'function') {
+      for (const event of columns.events()) this.#tell(event);
+      return;
+    }
+    const isNew = (at) => !this.#progress.hasSeen(columns.topicOf(at), columns.offset[at]);
+    const places = Array.from(columns.offset.keys()).filter(isNew);
+    if (places.length === 0) return;
+    guarded(this.#handlers.columns, places.length === columns.count ? columns : columns.only(places), this);
+    for (const at of places) this.#progress.advance(columns.topicOf(at), columns.offset[at]);
   }
 
   #answer(message) {

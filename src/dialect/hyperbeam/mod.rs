@@ -94,6 +94,7 @@ static DIALECT: Dialect = Dialect {
     head: Some(put_head),
     apart: Some(apart),
     run: None,
+    columns: None,
     outcome: None,
     envelopes: None,
     farewell: None,

@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 
 use super::command::Command;
 use super::command::Malformed;
+use super::compact::Wording;
 use super::members::Members;
 use super::members::read;
 use super::options::bad;
 use super::options::batch;
+use super::options::compact;
 use super::options::fields;
 use super::options::filter;
 use super::options::leave;
@@ -50,11 +52,11 @@ use crate::position::Since;
 
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Reads one message.
+/// Reads one message. `is_compact`: its subscription is told events in the compact form unless it says otherwise.
 ///
 /// # Errors
 /// What is wrong with it, and in which member.
-pub fn command(text: &str) -> Result<Command, Malformed> {
+pub fn command(text: &str, is_compact: bool) -> Result<Command, Malformed> {
     let mut members = match Members::parse(text) {
         Ok(members) => members,
         Err(refusal) => return Err(Malformed { id: None, refusal }),
@@ -63,10 +65,14 @@ pub fn command(text: &str) -> Result<Command, Malformed> {
         Ok(id) => id,
         Err(refusal) => return Err(Malformed { id: None, refusal }),
     };
-    typed(&mut members, id.clone()).map_err(|refusal| Malformed { id, refusal })
+    typed(&mut members, id.clone(), is_compact).map_err(|refusal| Malformed { id, refusal })
 }
 
-fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusal> {
+fn typed(
+    members: &mut Members<'_>,
+    id: Option<SubId>,
+    is_compact: bool,
+) -> Result<Command, Refusal> {
     let Word(kind) = match members.take("type") {
         Some(raw) => read(raw, "type", "a string")?,
         None => {
@@ -74,7 +80,7 @@ fn typed(members: &mut Members<'_>, id: Option<SubId>) -> Result<Command, Refusa
         }
     };
     let command = match &*kind {
-        "subscribe" => subscribe(members, required(id)?)?,
+        "subscribe" => subscribe(members, required(id)?, is_compact)?,
         "update" => update(members, required(id)?)?,
         "unsubscribe" => Command::Unsubscribe { id: required(id)? },
         "publish" => publish(members, id)?,
@@ -99,7 +105,7 @@ fn required(id: Option<SubId>) -> Result<SubId, Refusal> {
     id.ok_or_else(|| missing("id"))
 }
 
-fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
+fn subscribe(members: &mut Members<'_>, id: SubId, is_compact: bool) -> Result<Command, Refusal> {
     let topics = topics(members.take("topics").ok_or_else(|| missing("topics"))?)?;
     let since = members.take("since").map_or(Ok(Since::Now), |raw| parse_since(raw.get()))?;
     let subscription = Subscription {
@@ -114,8 +120,11 @@ fn subscribe(members: &mut Members<'_>, id: SubId) -> Result<Command, Refusal> {
         trace: members.take("trace").map(trace).transpose()?.unwrap_or_default(),
         delivery: Delivery::default(),
         told_in: None,
+        numbered: Arc::default(),
         forced: Forced::default(),
     };
+    let told = if is_compact { Wording::Compact } else { Wording::Long };
+    let subscription = told.of(subscription, members.take("compact").map(compact).transpose()?);
     subscription.check()?;
     let playback = PlaybackOptions::of_members(members)?.playback(&since)?;
     Ok(Command::Subscribe { subscription: Arc::new(subscription), since, playback })
@@ -279,22 +288,26 @@ mod tests {
     use super::*;
     use crate::batch::Slow;
     use crate::dialect::Batch;
+    use crate::dialect::BatchForm;
 
     fn refused(text: &str) -> (&'static str, String, String) {
-        let refusal = command(text).unwrap_err().refusal;
+        let refusal = command(text, false).unwrap_err().refusal;
         (refusal.code.name(), refusal.field.unwrap_or_default().into(), refusal.message.into())
     }
 
     #[test]
     fn a_subscription_is_read_whole() {
         let text = r#"{"type":"subscribe","id":"m","topics":["b/*","a","a"],"since":"last","batch":{"max_events":10},"slow":"drop_oldest"}"#;
-        let Ok(Command::Subscribe { subscription, since, .. }) = command(text) else {
+        let Ok(Command::Subscribe { subscription, since, .. }) = command(text, false) else {
             panic!("refused")
         };
         assert_eq!(&*subscription.id, "\"m\"");
         let topics: Vec<_> = subscription.topics.iter().map(TopicPattern::as_str).collect();
         assert_eq!(topics, ["a", "b/*"]);
-        assert_eq!(subscription.batch, Some(Batch { events_max: 10, delay_ms: 50 }));
+        assert_eq!(
+            subscription.batch,
+            Some(Batch { events_max: 10, delay_ms: 50, form: BatchForm::Rows })
+        );
         assert_eq!(subscription.slow, Slow::DropOldest);
         assert_eq!(since, Since::Last);
     }
@@ -302,7 +315,7 @@ mod tests {
     #[test]
     fn a_payload_survives_byte_for_byte() {
         let text = r#"{"type":"publish","topic":"a","payload":{ "x" : 1.50e0, "é":"\u00e9" }}"#;
-        let Ok(Command::Publish { id, draft }) = command(text) else { panic!("refused") };
+        let Ok(Command::Publish { id, draft }) = command(text, false) else { panic!("refused") };
         assert_eq!(id, None);
         assert_eq!(draft.op, Op::Event);
         assert_eq!(&draft.payload[..], r#"{ "x" : 1.50e0, "é":"\u00e9" }"#.as_bytes());

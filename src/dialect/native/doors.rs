@@ -1,7 +1,9 @@
 //! The native protocol's doors.
 
+use super::COMPACT_SUBPROTOCOL;
 use super::Conversation;
-use super::SUBPROTOCOL;
+use super::SUBPROTOCOLS;
+use super::compact::Wording;
 use super::upload;
 use super::url;
 use crate::dialect::Call;
@@ -18,10 +20,12 @@ use crate::dialect::Setup;
 use crate::dialect::Socket;
 use crate::dialect::Step;
 use crate::dialect::Takes;
+use crate::dialect::Talk;
 use crate::dialect::Wanted;
 use crate::wire::deflate::DeflateTerms;
 use crate::wire::http::Head;
 use crate::wire::http::Method;
+use crate::wire::upgrade::chosen;
 
 /// The native protocol's doors.
 pub const DOORS: &[Door] = &[
@@ -52,18 +56,23 @@ pub const DOORS: &[Door] = &[
 ];
 
 fn open(head: &Head, _setup: &Setup<'_>) -> Result<Opening, NotOpened> {
-    let asked = url::wish_if_any(head).map_err(NotOpened::Refused)?;
+    let is_compact = chosen(head, SUBPROTOCOLS) == Some(COMPACT_SUBPROTOCOL);
+    let asked = url::wish_if_any(head, is_compact).map_err(NotOpened::Refused)?;
+    let talk: Box<dyn Talk> = match is_compact {
+        true => Box::new(Conversation::<true>),
+        false => Box::new(Conversation::<false>),
+    };
     Ok(Opening {
         dialect: super::NATIVE,
-        talk: Box::new(Conversation),
-        protocols: &[SUBPROTOCOL],
+        talk,
+        protocols: SUBPROTOCOLS,
         deflate: DeflateTerms::Any,
         first: asked.map(Step::Subscribe).into_iter().collect(),
     })
 }
 
 fn stream(head: &Head, _setup: &Setup<'_>) -> Result<Wanted, NotOpened> {
-    let wish = url::wish(head).map_err(NotOpened::Refused)?;
+    let wish = url::wish(head, Wording::OverSse).map_err(NotOpened::Refused)?;
     Ok(Wanted {
         dialect: super::NATIVE_SSE,
         first: First::Subscribe(wish),

@@ -13,6 +13,7 @@ use crate::dialect::Subs;
 use crate::dialect::View;
 use crate::dialect::json::number;
 use crate::dialect::json::string;
+use crate::dialect::json::strings;
 use crate::event::Event;
 use crate::event::Payload;
 use crate::event::Text;
@@ -72,11 +73,14 @@ fn put_trace(heading: &Heading<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The first words.
-pub(super) fn welcome(epoch: &str) -> Vec<u8> {
-    let head = br#"{"type":"welcome","protocol":"fanwire.v1","server":""#;
-    let mut out = Vec::with_capacity(head.len() + SERVER.len() + epoch.len() + 16);
+/// The first words, in the subprotocol of this name.
+pub(super) fn welcome(subprotocol: &str, epoch: &str) -> Vec<u8> {
+    let head = br#"{"type":"welcome","protocol":""#;
+    let bytes = head.len() + subprotocol.len() + SERVER.len() + epoch.len() + 32;
+    let mut out = Vec::with_capacity(bytes);
     out.extend_from_slice(head);
+    out.extend_from_slice(subprotocol.as_bytes());
+    out.extend_from_slice(br#"","server":""#);
     out.extend_from_slice(SERVER.as_bytes());
     out.extend_from_slice(br#"","epoch":"#);
     string(epoch, &mut out);
@@ -136,7 +140,15 @@ pub(super) fn authenticated(id: Option<&SubId>, expires_at_s: Option<u64>) -> Ve
 pub(super) fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) -> Option<&'static str> {
     let kind = kind_of(outcome);
     match outcome {
-        Outcome::Subscribed { id } => named(kind, id, out),
+        Outcome::Subscribed { id, numbered } => {
+            named(kind, id, out);
+            if !numbered.is_empty() {
+                out.pop();
+                out.extend_from_slice(br#","topics":"#);
+                strings(numbered.iter().map(TopicName::as_str), out);
+                out.push(b'}');
+            }
+        }
         Outcome::Updated { id } => named(kind, id, out),
         Outcome::Unsubscribed { id, reason } => {
             named(kind, id, out);
@@ -292,7 +304,7 @@ pub(super) fn refused(id: Option<&SubId>, refusal: &Refusal, out: &mut Vec<u8>) 
     out.push(b'}');
 }
 
-fn ids(subs: Subs<'_>, out: &mut Vec<u8>) {
+pub(super) fn ids(subs: Subs<'_>, out: &mut Vec<u8>) {
     for (index, id) in subs.ids().enumerate() {
         if index > 0 {
             out.push(b',');

@@ -2,7 +2,9 @@
 //!
 //! Invariant: the payload is copied as it is, never parsed or rewritten.
 
+mod columns;
 mod command;
+mod compact;
 mod decode;
 mod doors;
 mod encode;
@@ -31,9 +33,15 @@ use crate::dialect::Manners;
 use crate::dialect::Protocol;
 use crate::dialect::Run;
 use crate::dialect::Silence;
+use crate::dialect::Whole;
 
 /// The name under which it is offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "fanwire.v1";
+
+/// The name of the same protocol where subscriptions are told events in the compact form unless they ask for the other one.
+pub const COMPACT_SUBPROTOCOL: &str = "fanwire.v1.compact";
+/// Both.
+const SUBPROTOCOLS: &[&str] = &[SUBPROTOCOL, COMPACT_SUBPROTOCOL];
 
 /// The protocol.
 pub static PROTOCOL: Protocol = Protocol {
@@ -52,6 +60,15 @@ pub const NATIVE: DialectId = DialectId::of(&WEBSOCKET);
 /// The native protocol's events over SSE: a client says nothing, and there is one subscription, so nothing names it.
 pub const NATIVE_SSE: DialectId = DialectId::of(&SSE);
 
+/// The compact form over WebSocket.
+const COMPACT: DialectId = DialectId::of(&COMPACT_WEBSOCKET);
+/// The compact form over SSE.
+const COMPACT_SSE: DialectId = DialectId::of(&COMPACT_STREAM);
+/// Batches in columns over WebSocket.
+const COLUMNS: DialectId = DialectId::of(&COLUMNS_WEBSOCKET);
+/// Batches in columns over SSE.
+const COLUMNS_SSE: DialectId = DialectId::of(&COLUMNS_STREAM);
+
 static WEBSOCKET: Dialect = Dialect {
     name: "native",
     protocol: &PROTOCOL,
@@ -59,6 +76,7 @@ static WEBSOCKET: Dialect = Dialect {
     head: Some(encode::event_head),
     apart: None,
     run: Some(Run::Joined(put_batch)),
+    columns: Some(COLUMNS),
     outcome: Some(encode::outcome),
     envelopes: None,
     farewell: None,
@@ -72,6 +90,71 @@ static SSE: Dialect = Dialect {
     head: Some(encode::event_head_sse),
     apart: None,
     run: Some(Run::Joined(put_batch_sse)),
+    columns: Some(COLUMNS_SSE),
+    outcome: Some(encode::outcome_sse),
+    envelopes: None,
+    farewell: None,
+    manners: Manners { hears_once_live: false, ..MANNERS },
+};
+
+static COMPACT_WEBSOCKET: Dialect = Dialect {
+    name: "native, compact",
+    protocol: &PROTOCOL,
+    encode: compact::encode,
+    head: Some(compact::head),
+    apart: None,
+    run: Some(Run::Joined(put_batch)),
+    columns: Some(COLUMNS),
+    outcome: Some(encode::outcome),
+    envelopes: None,
+    farewell: None,
+    manners: MANNERS,
+};
+
+static COMPACT_STREAM: Dialect = Dialect {
+    name: "native over SSE, compact",
+    protocol: &PROTOCOL,
+    encode: compact::encode,
+    head: Some(compact::head_sse),
+    apart: None,
+    run: Some(Run::Joined(put_batch_sse)),
+    columns: Some(COLUMNS_SSE),
+    outcome: Some(encode::outcome_sse),
+    envelopes: None,
+    farewell: None,
+    manners: Manners { hears_once_live: false, ..MANNERS },
+};
+
+static COLUMNS_WEBSOCKET: Dialect = Dialect {
+    name: "native, in columns",
+    protocol: &PROTOCOL,
+    encode: columns::encode,
+    head: Some(columns::head),
+    apart: None,
+    run: Some(Run::Whole(Whole {
+        kind: "columns",
+        goes_with: columns::goes_with,
+        end: columns::put_message,
+    })),
+    columns: None,
+    outcome: Some(encode::outcome),
+    envelopes: None,
+    farewell: None,
+    manners: MANNERS,
+};
+
+static COLUMNS_STREAM: Dialect = Dialect {
+    name: "native over SSE, in columns",
+    protocol: &PROTOCOL,
+    encode: columns::encode,
+    head: Some(columns::head_sse),
+    apart: None,
+    run: Some(Run::Whole(Whole {
+        kind: "columns",
+        goes_with: columns::goes_with_sse,
+        end: columns::put_message_sse,
+    })),
+    columns: None,
     outcome: Some(encode::outcome_sse),
     envelopes: None,
     farewell: None,

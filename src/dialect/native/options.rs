@@ -11,6 +11,7 @@ use super::members::Members;
 use super::members::read;
 use crate::batch::Slow;
 use crate::dialect::Batch;
+use crate::dialect::BatchForm;
 use crate::dialect::MaxRate;
 use crate::dialect::Refusal;
 use crate::dialect::RefusalCode;
@@ -105,7 +106,11 @@ pub(super) fn trace(raw: &RawValue) -> Result<bool, Refusal> {
     read(raw, "trace", "true or false")
 }
 
-fn switch_of(name: &str, text: &str) -> Result<bool, Refusal> {
+pub(super) fn compact(raw: &RawValue) -> Result<bool, Refusal> {
+    read(raw, "compact", "true or false")
+}
+
+pub(super) fn switch_of(name: &str, text: &str) -> Result<bool, Refusal> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -122,8 +127,18 @@ pub(super) fn batch(raw: &RawValue) -> Result<Batch, Refusal> {
         Some(raw) => read(raw, "batch.max_delay_ms", "an integer")?,
         None => BATCH_DELAY_MS_DEFAULT,
     };
+    let form = members.take("form").map_or(Ok(BatchForm::Rows), form)?;
     members.none_left("batch")?;
-    gathered(events_max, delay_ms)
+    gathered(events_max, delay_ms, form)
+}
+
+fn form(raw: &RawValue) -> Result<BatchForm, Refusal> {
+    let word: String = read(raw, "batch.form", "a string")?;
+    match &*word {
+        "rows" => Ok(BatchForm::Rows),
+        "columns" => Ok(BatchForm::Columns),
+        _ => Err(bad("batch.form", format_args!("form is `rows` or `columns`, not {word:?}"))),
+    }
 }
 
 /// `64`, or `64/50`: so many events, none of which waits longer than so many milliseconds.
@@ -131,7 +146,7 @@ fn batch_of(text: &str) -> Result<Batch, Refusal> {
     let (events, delay) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
     let delay_ms = delay.map_or(Ok(BATCH_DELAY_MS_DEFAULT), |delay| delay.trim().parse());
     match (events.trim().parse(), delay_ms) {
-        (Ok(events_max), Ok(delay_ms)) => gathered(events_max, delay_ms),
+        (Ok(events_max), Ok(delay_ms)) => gathered(events_max, delay_ms, BatchForm::Rows),
         _ => Err(bad(
             "batch",
             format_args!(
@@ -141,7 +156,7 @@ fn batch_of(text: &str) -> Result<Batch, Refusal> {
     }
 }
 
-fn gathered(events_max: u16, delay_ms: u32) -> Result<Batch, Refusal> {
+fn gathered(events_max: u16, delay_ms: u32, form: BatchForm) -> Result<Batch, Refusal> {
     if !(2..=BATCH_EVENTS_MAX).contains(&events_max) {
         return Err(bad(
             "batch.max_events",
@@ -154,7 +169,7 @@ fn gathered(events_max: u16, delay_ms: u32) -> Result<Batch, Refusal> {
             format_args!("max_delay_ms is {delay_ms}; 1 to {BATCH_DELAY_MS_MAX} are allowed"),
         ));
     }
-    Ok(Batch { events_max, delay_ms })
+    Ok(Batch { events_max, delay_ms, form })
 }
 
 pub(super) fn slow(raw: &RawValue) -> Result<Slow, Refusal> {

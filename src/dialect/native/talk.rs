@@ -2,6 +2,8 @@
 //!
 //! Invariant: a conversation remembers nothing, so an idle connection owns no memory for it; what an answer needs stands in its ticket.
 
+use super::COMPACT_SUBPROTOCOL;
+use super::SUBPROTOCOL;
 use super::command::Command;
 use super::command::Malformed;
 use super::decode::command;
@@ -27,14 +29,16 @@ use crate::limits::FILTER_REFUSED_STEPS;
 /// The close code for a message that is not text.
 const CLOSE_NOT_TEXT: u16 = 1003;
 
-/// A WebSocket's conversation.
+/// A WebSocket's conversation. `COMPACT`: its subscriptions are told events in the compact form unless they ask for the other one. A type for each, so
+/// that a conversation has nothing to remember.
 #[derive(Clone, Copy, Debug)]
-pub struct Conversation;
+pub struct Conversation<const COMPACT: bool>;
 
-impl Talk for Conversation {
+impl<const COMPACT: bool> Talk for Conversation<COMPACT> {
     fn open(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         steps.reserve_exact(1);
-        steps.push(said("welcome", encode::welcome(context.epoch)));
+        let subprotocol = if COMPACT { COMPACT_SUBPROTOCOL } else { SUBPROTOCOL };
+        steps.push(said("welcome", encode::welcome(subprotocol, context.epoch)));
     }
 
     fn hear(&mut self, said_: Said<'_>, context: &Context<'_>, steps: &mut Vec<Step>) {
@@ -42,7 +46,7 @@ impl Talk for Conversation {
             return steps
                 .push(Step::Close { code: CLOSE_NOT_TEXT, reason: "this protocol is text" });
         };
-        match command(text) {
+        match command(text, COMPACT) {
             Ok(command) => carry_out(command, context, steps),
             Err(Malformed { id, refusal }) => {
                 // A filter was read as far as it goes.
@@ -67,7 +71,7 @@ impl Talk for Conversation {
     }
 }
 
-impl Ask for Conversation {
+impl<const COMPACT: bool> Ask for Conversation<COMPACT> {
     fn answered(
         &mut self,
         ticket: Ticket,

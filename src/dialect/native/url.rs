@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::compact::Wording;
 use super::options::parameter;
 use super::options::parse_since_text;
+use super::options::switch_of;
 use super::playback::PlaybackOptions;
 use crate::dialect::LAST_ID_PARAMETER;
 use crate::dialect::Refusal;
@@ -17,13 +19,13 @@ use crate::limits::SUBSCRIPTION_TOPICS_MAX;
 use crate::position::Since;
 use crate::wire::http::Head;
 
-/// Reads the subscription that a WebSocket may have in its URL; `None` if there is none.
+/// Reads the subscription that a WebSocket may have in its URL; `None` if there is none. `is_compact`: what its subprotocol says of the form.
 ///
 /// # Errors
 /// Which parameter is wrong.
-pub(super) fn wish_if_any(head: &Head) -> Result<Option<Wish>, Refusal> {
+pub(super) fn wish_if_any(head: &Head, is_compact: bool) -> Result<Option<Wish>, Refusal> {
     if head.query_pairs().any(|(name, _)| name != "token") {
-        wish(head).map(Some)
+        wish(head, if is_compact { Wording::Compact } else { Wording::Long }).map(Some)
     } else {
         Ok(None)
     }
@@ -33,10 +35,10 @@ pub(super) fn wish_if_any(head: &Head) -> Result<Option<Wish>, Refusal> {
 ///
 /// # Errors
 /// Which parameter is wrong.
-pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
+pub(super) fn wish(head: &Head, told: Wording) -> Result<Wish, Refusal> {
     let (mut topics, mut since, mut subscription) =
         (Vec::new(), Since::Now, Subscription::default());
-    let mut options = PlaybackOptions::default();
+    let (mut options, mut compact) = (PlaybackOptions::default(), None);
     for (name, value) in head.query_pairs() {
         match &*name {
             "topic" => topics.push(topic(topics.len(), &value)?),
@@ -44,6 +46,7 @@ pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
             "token" => {}
             "since" => since = parse_since_text(&value)?,
             LAST_ID_PARAMETER => {}
+            "compact" => compact = Some(switch_of("compact", &value)?),
             name if options.parameter(name, &value)? => {}
             name if parameter(name, &value, &mut subscription)? => {}
             _ => {
@@ -66,8 +69,8 @@ pub(super) fn wish(head: &Head) -> Result<Wish, Refusal> {
     }
     subscription.check()?;
     let playback = options.playback(&since)?;
-    let subscription = Arc::new(Subscription { id: Arc::from("0"), topics, ..subscription });
-    Ok(Wish { subscription, since, playback })
+    let subscription = Subscription { id: Arc::from("0"), topics, ..subscription };
+    Ok(Wish { subscription: Arc::new(told.of(subscription, compact)), since, playback })
 }
 
 fn topic(index: usize, text: &str) -> Result<TopicPattern, Refusal> {

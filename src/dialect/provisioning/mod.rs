@@ -66,6 +66,7 @@ static DIALECT: Dialect = Dialect {
     head: None,
     apart: None,
     run: Some(Run::Joined(put_batch)),
+    columns: None,
     outcome: None,
     envelopes: None,
     farewell: None,

@@ -7,6 +7,7 @@ use super::filters::Filters;
 use super::selection::Selection;
 use super::types;
 use crate::dialect::Batch;
+use crate::dialect::BatchForm;
 use crate::dialect::View;
 use crate::limits::BATCH_EVENTS_MAX;
 use crate::limits::PROVISIONING_TYPES_MAX;
@@ -127,6 +128,7 @@ impl Request {
                 self.batch = (size > 1).then(|| Batch {
                     events_max: u16::try_from(size).unwrap_or(u16::MAX).min(BATCH_EVENTS_MAX),
                     delay_ms: FLUSH_MS,
+                    form: BatchForm::Rows,
                 });
             }
             ("compression", _) => {

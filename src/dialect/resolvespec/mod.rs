@@ -88,6 +88,7 @@ static DIALECT: Dialect = Dialect {
     //# Duplicate subscriptions each get their own notification.
     apart: Some(|subs| subs.set),
     run: None,
+    columns: None,
     outcome: None,
     envelopes: None,
     farewell: None,

@@ -65,6 +65,7 @@ static DIALECT: Dialect = Dialect {
         end: columns::put_message,
         alone,
     })),
+    columns: None,
     outcome: None,
     envelopes: None,
     farewell: None,

@@ -14,6 +14,7 @@ use crate::batch::Slow;
 use crate::dialect::Answer;
 use crate::dialect::Ask;
 use crate::dialect::Batch;
+use crate::dialect::BatchForm;
 use crate::dialect::Context;
 use crate::dialect::Kept;
 use crate::dialect::Request;
@@ -191,7 +192,7 @@ impl Conversation {
 //= rtbdp#4.3
 //# Live batches: per connection **and table**, one RxJava `buffer(50 ms, 1024)`: flush every 50 ms (fixed phase) or at
 //# 1024 rows.
-const BATCH: Batch = Batch { events_max: 1024, delay_ms: 50 };
+const BATCH: Batch = Batch { events_max: 1024, delay_ms: 50, form: BatchForm::Rows };
 
 /// The table that is meant, if it is there and seen.
 fn find<'a>(entry: &Entry, context: &Context<'a>) -> Option<(TableId, &'a Table)> {

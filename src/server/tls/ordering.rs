@@ -8,7 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::general_purpose::GeneralPurposeConfig;
 use flume::WeakSender;
+use zeroize::Zeroizing;
 
 use super::super::error::StartError;
 use super::super::written::file;
@@ -18,6 +24,7 @@ use super::is_secured;
 use super::watch::Task;
 use crate::acme::Acme;
 use crate::acme::AcmeSettings;
+use crate::acme::Customer;
 use crate::acme::Keeper;
 use crate::acme::Proof;
 use crate::acme::Shown;
@@ -69,8 +76,39 @@ pub(in crate::server) fn settings(config: &Config) -> Result<Option<AcmeSettings
         proof,
         folder: folder(config),
         authorities,
+        customer: customer(config)?,
     }))
 }
+
+/// As whose customer an account is made.
+fn customer(config: &Config) -> Result<Option<Customer>, ConfigError> {
+    let (key_id, path) = (&config.tls.acme.eab_key_id, &config.tls.acme.eab_key_file);
+    let key = "tls.acme_eab_key_file";
+    match (key_id.as_str(), path.as_str()) {
+        ("", "") => return Ok(None),
+        ("", _) => {
+            let reason = "the key has a name that the authority gave you with it";
+            return Err(unusable(config, "tls.acme_eab_key_id", reason));
+        }
+        (_, "") => {
+            return Err(unusable(config, key, "the authority gave you a key with that name"));
+        }
+        _ => {}
+    }
+    let text = file(config, key, path)?;
+    let decoded = KEY_TEXT.decode(text.trim_ascii()).map(Zeroizing::new);
+    match decoded {
+        Ok(bytes) if !bytes.is_empty() => Ok(Some(Customer { key_id: key_id.clone(), key: bytes })),
+        // What is wrong with a secret is not shown.
+        _ => Err(unusable(config, key, format_args!("{path}: that is no key in base64url"))),
+    }
+}
+
+/// How authorities write a key down, some with padding.
+const KEY_TEXT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Where account and certificate are kept.
 fn folder(config: &Config) -> PathBuf {
@@ -215,6 +253,9 @@ mod tests {
             ("plain_listeners = ['listen']", "`listen` does not speak it"),
             ("client_required = true\nclient_ca_file = 'x'", "shows no certificate of its own"),
             ("acme_ca_file = '/nowhere.pem'", "/nowhere.pem"),
+            ("acme_eab_key_id = 'k'", "`tls.acme_eab_key_file`: cannot be used: the authority"),
+            ("acme_eab_key_file = 'f'", "`tls.acme_eab_key_id`: cannot be used: the key has"),
+            ("acme_eab_key_id = 'k'\nacme_eab_key_file = '/nowhere'", "/nowhere"),
         ] {
             assert!(said(text).contains(words), "{text}: {}", said(text));
         }
@@ -239,6 +280,32 @@ mod tests {
         }
         let twice = vec!["a.example".to_owned(); 2];
         assert!(check_names(&twice).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn a_customers_key_is_read_as_authorities_write_it_and_never_shown() {
+        let path = std::env::temp_dir().join(format!("fanwire-eab-{}", std::process::id()));
+        let ordered = |key: &str| {
+            std::fs::write(&path, key).unwrap();
+            let text = format!(
+                "listen = '127.0.0.1:0'\n[tls]\nacme = ['a.example.org']\nacme_terms_agreed = true\nacme_eab_key_id = 'kid-1'\nacme_eab_key_file = '{}'",
+                path.display()
+            );
+            settings(&Config::parse(&text, Path::new("f.toml")).unwrap())
+        };
+        for text in ["-_8B", "-_8B\n", " _w== \n", "_w\n"] {
+            let customer = ordered(text).unwrap().unwrap().customer.unwrap();
+            let whole = [0xfb, 0xff, 0x01];
+            let key = if text.contains('B') { &whole[..] } else { &[0xff] };
+            assert_eq!((customer.key_id.as_str(), &customer.key[..]), ("kid-1", key), "{text}");
+            assert_eq!(format!("{customer:?}"), r#"Customer { key_id: "kid-1", .. }"#);
+        }
+        for text in ["", "\n", "not base64", "+/8B", "_"] {
+            let said = ordered(text).unwrap_err().to_string();
+            assert!(said.ends_with("that is no key in base64url"), "{text}: {said}");
+            assert!(text.is_empty() || !said.contains("not base64"), "{said}");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -186,9 +186,8 @@ impl Shard {
                     said
                 }
             };
-            if (said.is_publish() && !self.has_time_for(id, run.awaited.bytes))
-                || (said.is_subscribe() && !self.has_time_to_subscribe(id))
-            {
+            let drafts_bytes = said.is_publish().then_some(run.awaited.bytes);
+            if !self.has_time(id, self.intake.lack(drafts_bytes, said.is_subscribe())) {
                 paused.heard.push_front(said);
                 break;
             }

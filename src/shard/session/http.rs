@@ -264,7 +264,10 @@ impl Shard {
                         break;
                     }
                 }
-                State::Gather(body) if body.may_publish() && !self.has_time_for(id, 0) => {
+                State::Gather(body)
+                    if body.may_publish()
+                        && !self.has_time(id, self.intake.lack(Some(0), false)) =>
+                {
                     http.is_paused = true;
                     break;
                 }

@@ -10,22 +10,12 @@ use super::Session;
 use crate::clock::Now;
 
 impl Shard {
-    /// Whether this turn takes more drafts, which is asked before any of a connection; if not, the connection has its turn in the next.
-    pub(super) fn has_time_for(&mut self, id: ConnId, run_bytes: usize) -> bool {
-        let has_time = self.intake.has_time_for(run_bytes);
-        if !has_time {
-            self.hear_later(id);
+    /// Whether this turn takes what a connection says, of which the intake lacks nothing, or this; if not, the connection has its turn in the next.
+    pub(super) fn has_time(&mut self, id: ConnId, lack: Option<Lack>) -> bool {
+        if let Some(lack) = lack {
+            self.stand_in_line(id, lack);
         }
-        has_time
-    }
-
-    /// Whether this turn takes more subscriptions, likewise.
-    pub(super) fn has_time_to_subscribe(&mut self, id: ConnId) -> bool {
-        let has_time = self.intake.has_time_to_subscribe();
-        if !has_time {
-            self.stand_in_line(id, Lack::Subscriptions);
-        }
-        has_time
+        lack.is_none()
     }
 
     /// Has a connection gone on with at the end of this turn, or the next.

@@ -18,7 +18,7 @@ impl Shard {
         let State::Upload(mut upload) = http.take_state() else { unreachable!("it is one") };
         let drafted = upload.drafted();
         loop {
-            if !self.has_time_for(id, 0) {
+            if !self.has_time(id, self.intake.lack(Some(0), false)) {
                 http.pause();
                 break;
             }

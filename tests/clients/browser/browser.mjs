@@ -5,6 +5,8 @@ import { after, before } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
+export { fleet } from './fleet.mjs';
+
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 // Nothing of the network but what a test asks for.
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -17,6 +19,13 @@ export function useBrowser() {
     browser = await chromium.launch({ executablePath, args: FLAGS });
   });
   after(() => browser?.close());
+}
+
+/** A browser of a test's own, started with these flags besides. */
+export async function launch(t, ...flags) {
+  const own = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  t.after(() => own.close());
+  return own;
 }
 
 /** A page of a server; what goes wrong on it, and what is loaded from elsewhere, is in `faults`. */
@@ -55,14 +64,16 @@ export async function publish(server, topic, body, { key, token } = {}) {
   assert.equal(response.status, 200, await response.text());
 }
 
-/** So many vehicles, spread over a country. */
-export function fleet(count, step = 0) {
-  return Array.from({ length: count }, (_, number) => ({
-    id: `v${number}`,
-    callsign: `FAN${number}`,
-    longitude: 6 + ((number * 37) % 400) / 100 + step / 500,
-    latitude: 46 + ((number * 53) % 150) / 100,
-    altitude: (number * 997) % 40_000,
-    groundspeed: 300 + (number % 200),
-  }));
+/** Waits until so many vehicles are on the map. */
+export function drawn(page, count) {
+  return page.waitForFunction((count) => document.getElementById('vehicles').textContent === count, String(count), { timeout: 60_000 });
+}
+
+/** Ends a process that a test has started, by its id, if it has not ended by itself. */
+export function end(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    assert.equal(error.code, 'ESRCH');
+  }
 }

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { SECRET, serve, serveWithKeys, tokenOf } from '../dialects/clients.mjs';
-import { fleet, openPage, publish, shows, useBrowser } from './browser.mjs';
+import { drawn, fleet, openPage, publish, shows, useBrowser } from './browser.mjs';
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const PHONE = { width: 420, height: 760 };
@@ -39,8 +39,6 @@ async function flying(t, settings, count = 12) {
   await publish(server, 'demo/fleet', fleet(count));
   return server;
 }
-
-const drawn = (page, count) => page.waitForFunction((count) => document.getElementById('vehicles').textContent === count, String(count), { timeout: 60_000 });
 
 test('axe finds nothing: phone and desk, light and dark, with a vehicle, a fault and the dialog open', async (t) => {
   const server = await flying(t);

@@ -4,24 +4,12 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { request } from 'node:https';
 import { test } from 'node:test';
 
 import { SECRET, serve } from '../dialects/clients.mjs';
-import { fleet, openPage, publish, shows, tabs, useBrowser } from './browser.mjs';
+import { drawn, end, fleet, openPage, publish, shows, tabs, useBrowser } from './browser.mjs';
 
 useBrowser();
-
-const drawn = (page, count) => page.waitForFunction((count) => document.getElementById('vehicles').textContent === count, String(count), { timeout: 60_000 });
-
-/** Ends a process that a test has started, by its id, if it has not ended by itself. */
-function end(pid) {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    assert.equal(error.code, 'ESRCH');
-  }
-}
 
 test('the page survives a restart and an upgrade of its server, and shows both', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'fanwire-upgrade-'));
@@ -55,38 +43,6 @@ test('the page survives a restart and an upgrade of its server, and shows both',
   await drawn(page, 9);
   assert.equal(await page.evaluate(() => performance.getEntriesByType('navigation').length), 1, 'the page was never loaded anew');
   assert.deepEqual(faults, []);
-});
-
-/** Publishes over TLS to a server whose certificate is its own. */
-function publishEncrypted(server, topic, lines) {
-  return new Promise((resolve, reject) => {
-    const [host, port] = server.address.split(':');
-    const asked = request({ host, port, path: `/v1/publish/${topic}?key_field=id`, method: 'POST', rejectUnauthorized: false, headers: { 'Content-Type': 'application/x-ndjson' } }, (answer) => answer.resume().on('end', () => resolve(answer.statusCode)));
-    asked.on('error', reject);
-    asked.end(lines.map((line) => JSON.stringify(line)).join('\n'));
-  });
-}
-
-test('over https the fleet is followed on map and charts', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'fanwire-https-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const server = await serve(t, 'epoll', { 'tls.folder': folder, 'tls.self_signed': ['127.0.0.1'] });
-  const { page, faults } = await openPage(t, server, { isEncrypted: true });
-  await shows(page, 'state-text', 'live');
-  let step = 0;
-  // Charts have a figure once two pages of figures were read with something between them.
-  while (/events –|events 0,/.test((await page.getAttribute('#rates', 'aria-label')).replace('no figures yet', 'events –'))) {
-    assert.equal(await publishEncrypted(server, 'demo/fleet', fleet(40, step)), 200);
-    step += 1;
-    await page.waitForTimeout(200);
-    assert.ok(step < 300, 'no figures');
-  }
-  await drawn(page, 40);
-  assert.match(await page.getAttribute('#latency', 'aria-label'), /p50 .*, p99 .*, lag here /);
-  assert.equal(await page.locator('#rates canvas').count(), 1);
-  assert.match(page.url(), /^https:/);
-  assert.deepEqual(faults, []);
-  await server.stop();
 });
 
 test('tabs of a site share one connection, each hears what it asked for, and goes on when another is closed', async (t) => {
@@ -127,5 +83,37 @@ test('tabs of a site share one connection, each hears what it asked for, and goe
   assert.deepEqual(heard.toSorted(), [1, 2, 3, 4, 5]);
   assert.deepEqual(heard.filter((n) => n % 2 === 1), [1, 3, 5]);
   await until(1);
+  await server.stop();
+});
+
+test('a tab that goes without a word takes what it asked for with it at once', async (t) => {
+  const server = await serve(t, 'epoll');
+  const context = await tabs(t);
+  const subscriptions = async () => Number(/^fanwire_dialect_subscriptions\{dialect="native"\} (\d+)$/m.exec(await (await fetch(`http://${server.address}/metrics`)).text())?.[1] ?? 0);
+  const until = async (count) => {
+    // Far less than a hub waits for a tab that is silent.
+    for (let times = 0; (await subscriptions()) !== count; times += 1) {
+      assert.ok(times < 600, `there are never ${count} subscriptions`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const open = async (topic) => {
+    const { page } = await openPage(t, server, { path: '/healthz', context });
+    await page.evaluate(async (topic) => {
+      // As a tab is that crashes, or whose browser lets it say nothing at its end: nobody hears of that.
+      addEventListener('pagehide', (event) => event.stopImmediatePropagation(), true);
+      const { shared } = await import('/clients/js/shared.js');
+      window.client = shared(location.origin, { name: 'silent' });
+      await window.client.subscribe(topic, () => {}).ready;
+    }, topic);
+    return page;
+  };
+  const staying = await open('a');
+  const going = await open('b');
+  await until(2);
+  await going.close();
+  await until(1);
+  await publish(server, 'a', { n: 1 });
+  assert.equal(await staying.evaluate(() => window.client.state), 'open');
   await server.stop();
 });

@@ -1,8 +1,8 @@
 """Stands between the client under test and the server, on a port that stays the same while servers come and go.
 
 It hears every message of both sides, and does what networks, proxies and later versions of a server do: cuts, falls silent, refuses, splits messages into
-frames, closes with a code, and says things that no client of today knows. What it does not touch goes through byte for byte. Compression is never agreed on, as
-the offer is taken out of the request, so that messages can be read.
+frames, closes with a code, and says things that no client of today knows. What it does not touch goes through byte for byte. Compression and the compact form
+are never agreed on, as their offers are taken out of the request, so that messages can be read.
 """
 
 import asyncio
@@ -152,7 +152,7 @@ class Proxy:
         link = Link(len(self.links), self._changed)
         link.request, link._client, link._server = head.decode("latin-1"), writer, to_server
         try:
-            to_server.write(wire.without_header(head, "sec-websocket-extensions"))
+            to_server.write(wire.in_long_form(wire.without_header(head, "sec-websocket-extensions")))
             answer = await wire.read_head(from_server)
             writer.write(answer)
             if b" 101 " not in answer.split(b"\r\n")[0]:

@@ -16,7 +16,9 @@ async def connect(stage: Stage) -> None:
     link = await proxy.link(0)
     check(link.request.split("\r\n")[0], "GET /v1/ws HTTP/1.1", "the request")
     offered = [line for line in link.request.split("\r\n") if line.lower().startswith("sec-websocket-protocol:")]
-    check([line.split(":")[1].strip() for line in offered], ["fanwire.v1"], "the subprotocol")
+    names = [name.strip() for line in offered for name in line.split(":")[1].split(",")]
+    # Forms of the same protocol may be offered before it.
+    check((names[-1], all(name.startswith("fanwire.v1") for name in names)), ("fanwire.v1", True), "the subprotocols")
     check(opened["epoch"], link.heard[0]["epoch"], "the epoch")
     await client.close()
     await proxy.until(lambda: link.client_code is not None)

@@ -68,6 +68,11 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
+def in_long_form(head: bytes) -> bytes:
+    """A request that offers the protocol, and not its compact form."""
+    return head.replace(b"fanwire.v1.compact, ", b"").replace(b"fanwire.v1.compact,", b"")
+
+
 def without_header(head: bytes, name: str) -> bytes:
     """A head less one field, however it is spelled."""
     lines = head.split(b"\r\n")

@@ -15,6 +15,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -239,8 +240,8 @@ func (one *scene) serve(t *testing.T) {
 	})
 }
 
-// found starts the authority, which looks at these ports, and tells the server to try again.
-func (one *scene) found(t *testing.T, tlsPort, httpPort string) {
+// found starts the authority, which looks at these ports, and tells the server to try again. `wants` is what it wants besides of those who come.
+func (one *scene) found(t *testing.T, tlsPort, httpPort string, wants ...map[string]any) {
 	t.Helper()
 	config := map[string]any{
 		"listenAddress":           fmt.Sprintf("127.0.0.1:%d", one.port),
@@ -251,6 +252,9 @@ func (one *scene) found(t *testing.T, tlsPort, httpPort string) {
 		"tlsPort":                 json.Number(tlsPort),
 		"retryAfter":              map[string]int{"authz": 1, "order": 1},
 		"profiles":                map[string]any{"default": map[string]any{"description": "ninety days", "validityPeriod": 7776000}},
+	}
+	for _, want := range wants {
+		maps.Copy(config, want)
 	}
 	text, err := json.Marshal(map[string]any{"pebble": config})
 	if err != nil {
@@ -413,6 +417,26 @@ func TestACertificateIsOrderedByHTTP(t *testing.T) {
 		if answer.StatusCode != status {
 			t.Fatalf("%s: %s", path, answer.Status)
 		}
+	}
+}
+
+func TestAnAuthorityThatIssuesToItsCustomersOnlyIsShownWhoseAccountItIs(t *testing.T) {
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	customers := map[string]any{"externalAccountBindingRequired": true, "externalAccountMACKeys": map[string]string{"customer-7": key}}
+	for of, isCustomer := range map[string]bool{"customer-7": true, "customer-8": false} {
+		file := filepath.Join(t.TempDir(), "eab.key")
+		if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		one := stage(t, []string{"127.0.0.1"}, fmt.Sprintf("acme_eab_key_id = %q\nacme_eab_key_file = %q\n", of, file))
+		one.found(t, one.shared, one.redirect, customers)
+		if isCustomer {
+			one.shown(t, []string{"127.0.0.1"}, nil)
+			continue
+		}
+		until(t, "it says that the authority does not know it", one.server, func() bool {
+			return strings.Contains(one.server.said(), "the field 'kid' references a key that is not known")
+		})
 	}
 }
 

@@ -23,7 +23,7 @@ test('a subscription hears its events', async () => {
   const wish = { topics: 't', filter: 'x < 1', since: 'last' };
   const subscription = it.client.subscribe(wish, ({ offset }) => heard.push(offset));
   const { socket } = it;
-  assert.deepEqual([socket.url, socket.protocols], ['ws://host:1/v1/ws', ['fanwire.v1']]);
+  assert.deepEqual([socket.url, socket.protocols], ['ws://host:1/v1/ws', ['fanwire.v1.compact', 'fanwire.v1']]);
   socket.welcome();
   assert.deepEqual(socket.take(), [{ type: 'subscribe', id: 's1', topics: ['t'], filter: 'x < 1', since: 'last' }]);
   socket.say({ type: 'subscribed', id: 's1' });

@@ -1,6 +1,6 @@
-"""The unit, the archive, and the profile for containers, under which a server runs. FANWIRE_BIN names the binary that goes into them.
+"""The package for Debian and the archive: made, installed in a scratch root, started under what a service manager says and hears, stopped, and removed. FANWIRE_BIN names the binary that goes into them.
 
-Needs systemd-analyze and libseccomp, and no right that a user does not have."""
+Needs dpkg, systemd-analyze and cargo-deb, and no right that a user does not have."""
 
 import ctypes
 import hashlib
@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -96,6 +98,85 @@ class Package(unittest.TestCase):
         server.send_signal(signal.SIGTERM)
         self.assertEqual(server.wait(timeout=PATIENCE_S), 0)
         self.assertNotIn("Operation not permitted", server.stderr.read() + log)
+
+    def test_it_is_installed_started_and_removed(self):
+        deb = self.make()
+        root = self.folder / "root"
+        dpkg = self.scratch(root)
+        run(*dpkg, "--install", deb)
+        installed = run(*dpkg, "--listfiles", "fanwire").splitlines()
+        for path in ["/usr/bin/fanwire", "/lib/systemd/system/fanwire.service", "/etc/fanwire/fanwire.toml", "/usr/share/man/man1/fanwire-serve.1.gz",
+                     "/usr/share/bash-completion/completions/fanwire", "/usr/share/doc/fanwire/OPERATING.md"]:
+            here = path if path in installed else f"/usr{path}"
+            self.assertIn(here, installed)
+            self.assertTrue((root / here[1:]).is_file(), path)
+        self.start(root)
+        run(*dpkg, "--remove", "fanwire")
+        self.assertFalse((root / "usr/bin/fanwire").exists())
+        self.assertTrue((root / "etc/fanwire/fanwire.toml").exists(), "what an operator has written stays")
+        run(*dpkg, "--purge", "fanwire")
+        self.assertFalse((root / "etc/fanwire").exists())
+
+    def make(self):
+        """The package, of the binary that is there."""
+        target = self.folder / "target"
+        (target / "release").mkdir(parents=True)
+        shutil.copy(BINARY, target / "release/fanwire")
+        run("strip", target / "release/fanwire")
+        for part in ["man", "completions"]:
+            shutil.rmtree(SOURCE / "target/package" / part, ignore_errors=True)
+        run("bash", SOURCE / "packaging/debian/prepare.sh", BINARY)
+        environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
+        said = run("cargo", "deb", "--no-build", "--no-strip", "--output", self.folder, cwd=SOURCE, env=environment)
+        return pathlib.Path(said.strip().splitlines()[-1])
+
+    def scratch(self, root):
+        """A root of its own with nothing in it, and how dpkg is told to use it."""
+        for part in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"]:
+            (root / part).mkdir(parents=True)
+        (root / "var/lib/dpkg/status").write_text("")
+        (root / "var/lib/dpkg/available").write_text("")
+        # There is nothing in the root that a script could run with, nor a C library to depend on.
+        return ["dpkg", f"--root={root}", f"--log={self.folder / 'dpkg.log'}", "--force-not-root", "--force-depends", "--force-script-chrootless", "--force-bad-path"]
+
+    def start(self, root):
+        """As systemd would: with a socket on which it is told what becomes of the service."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(str(self.folder / "notify"))
+        manager.settimeout(PATIENCE_S)
+        config = root / "etc/fanwire/fanwire.toml"
+        text = config.read_text().replace('"127.0.0.1:8080"', '"127.0.0.1:0"').replace("/var/lib/fanwire", str(root / "var/lib/fanwire"))
+        config.write_text(text)
+        unit = next(root.glob("**/fanwire.service")).read_text()
+        words = re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split()
+        command = [str(root / word[1:]) if word.startswith("/") else word for word in words]
+        environment = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "400000", "PATH": "/usr/bin:/bin"}
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=self.folder)
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(lambda: server.poll() is None and (server.kill(), server.wait()))
+        log = server.stderr.readline()
+        address = re.search(r"address=(\S+)", log)[1]
+        self.hear(manager, "READY=1")
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=PATIENCE_S) as answer:
+            self.assertEqual(json.load(answer), {"status": "ready"})
+        self.hear(manager, "WATCHDOG=1")
+        self.hear(manager, "WATCHDOG=1")
+        server.send_signal(signal.SIGHUP)
+        self.assertRegex(self.hear(manager, "RELOADING=1"), r"MONOTONIC_USEC=\d+")
+        self.hear(manager, "READY=1")
+        server.send_signal(signal.SIGTERM)
+        self.hear(manager, "STOPPING=1")
+        self.assertEqual(server.wait(timeout=PATIENCE_S), 0)
+
+    def hear(self, manager, word):
+        """What the service says next that begins so."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            said = manager.recv(4096).decode()
+            if said.startswith(word):
+                return said
+        raise AssertionError(f"{word} was not said")
 
     def test_the_unit_is_hardened(self):
         unit = SOURCE / "packaging/debian/fanwire.service"

@@ -64,7 +64,9 @@ async function start(driver, { listen = '127.0.0.1:0', ...settings } = {}, switc
     await ended;
     rmSync(folder, { recursive: true });
   };
-  return { address, ownPort, beginToStop, stop, end };
+  /** Has it read its configuration anew. */
+  const reload = () => server.kill('SIGHUP');
+  return { address, ownPort, beginToStop, stop, end, reload };
 }
 
 /** The drivers that this kernel allows. */

@@ -8,6 +8,7 @@ use serde_json::json;
 use fanwire::limits::UNITS_SEND;
 use fanwire::shard::Settings;
 
+use super::form::Form;
 use super::life::Kind;
 use super::life::Life;
 use super::life::Stage;
@@ -52,6 +53,7 @@ pub(crate) struct Case {
     lives: Vec<Life>,
     updates: usize,
     resumes: usize,
+    form: Form,
 }
 
 impl Case {
@@ -93,6 +95,7 @@ impl Case {
             lives: Vec::new(),
             updates: 0,
             resumes: 0,
+            form: Form::of_round(seed as usize / pairs),
         }
     }
 
@@ -115,6 +118,7 @@ impl Case {
         Terms {
             filter: (filter || leave).then(|| Test::draw(random)),
             batch: batch.then(|| (2 + random.below(6) as u16, 1 + random.below(100) as u32)),
+            in_columns: self.form.in_columns,
             slow: match (drop, latest) {
                 (true, _) => "drop_oldest",
                 (_, true) => "latest_per_key",
@@ -168,13 +172,16 @@ impl Case {
         let deflate = self.has(Trait::Deflate);
         let client = Client::connect(&mut self.world, shard, capacity, deflate);
         self.checked = 0;
-        for life in &mut self.lives {
+        for (index, life) in self.lives.iter_mut().enumerate() {
             if let Some(last) = life.pending.pop() {
                 life.terms = last;
                 life.pending.clear();
             }
             let mut message = json!({"type": "subscribe", "id": life.id, "topics": [life.pattern]});
             life.terms.say(&mut message, self.random.one_in(2), false);
+            if self.form.is_compact(index) {
+                message["compact"] = true.into();
+            }
             let kind = match life.live_us {
                 Some(time_us) => {
                     let position = life.position.clone();

@@ -5,6 +5,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
 mod case;
+mod form;
 mod life;
 mod oracle;
 mod terms;

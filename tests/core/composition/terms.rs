@@ -73,6 +73,8 @@ pub(crate) struct Rate {
 pub(crate) struct Terms {
     pub(crate) filter: Option<Test>,
     pub(crate) batch: Option<(u16, u32)>,
+    /// Batches come in columns.
+    pub(crate) in_columns: bool,
     pub(crate) slow: &'static str,
     pub(crate) rate: Option<Rate>,
     pub(crate) fields: Option<Vec<&'static str>>,
@@ -84,6 +86,7 @@ impl Default for Terms {
         Self {
             filter: None,
             batch: None,
+            in_columns: false,
             slow: "disconnect",
             rate: None,
             fields: None,
@@ -105,7 +108,9 @@ impl Terms {
             None => {}
         };
         member("filter", self.filter.as_ref().map(|filter| filter.said(as_text)));
-        let batch = self.batch.map(|(n, ms)| json!({"max_events": n, "max_delay_ms": ms}));
+        let form = if self.in_columns { "columns" } else { "rows" };
+        let batch =
+            self.batch.map(|(n, ms)| json!({"max_events": n, "max_delay_ms": ms, "form": form}));
         member("batch", batch);
         member("slow", Some(Value::from(self.slow)));
         let rate = self.rate.map(|rate| {

@@ -9,8 +9,10 @@ use fanwire::dialect::native::parse_since_text;
 /// Holds the reader to it for one message.
 pub(crate) fn hold(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    if let Err(malformed) = command(text) {
-        assert!(!malformed.refusal.message.is_empty(), "a refusal says why");
+    for is_compact in [false, true] {
+        if let Err(malformed) = command(text, is_compact) {
+            assert!(!malformed.refusal.message.is_empty(), "a refusal says why");
+        }
     }
     for since in [parse_since(text), parse_since_text(text)] {
         if let Err(refusal) = since {
