@@ -10,8 +10,6 @@ mod access;
 mod acme;
 #[path = "limits/admin.rs"]
 mod admin;
-#[path = "limits/brokers.rs"]
-mod brokers;
 #[path = "limits/cache.rs"]
 mod cache;
 #[path = "limits/dialects.rs"]
@@ -34,7 +32,6 @@ mod tls;
 pub use access::*;
 pub use acme::*;
 pub use admin::*;
-pub use brokers::*;
 pub use cache::*;
 pub use dialects::*;
 pub use filters::*;

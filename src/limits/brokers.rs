@@ -1,6 +1,6 @@
 //! The bounds of brokers and databases as sources.
 
-use super::POSTGRES_MESSAGE_BYTES_MAX;
+use super::super::POSTGRES_MESSAGE_BYTES_MAX;
 use super::SOURCE_BATCH_MESSAGES_MAX;
 use super::SOURCE_MESSAGE_BYTES_MAX;
 

@@ -75,7 +75,9 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
     let mut command = Command::new(match kind {
         Kind::Redis => "redis-server".into(),
         Kind::Memcached => "memcached".into(),
-        Kind::Nats => std::env::var_os("FANWIRE_NATS_SERVER").unwrap_or_else(|| "nats-server".into()),
+        Kind::Nats => {
+            std::env::var_os("FANWIRE_NATS_SERVER").unwrap_or_else(|| "nats-server".into())
+        }
         // Where not everybody's path leads.
         Kind::Mosquitto if Path::new("/usr/sbin/mosquitto").exists() => {
             "/usr/sbin/mosquitto".into()

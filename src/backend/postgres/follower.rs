@@ -67,12 +67,12 @@ impl FollowError {
 
 /// A connection that follows a table.
 #[derive(Debug)]
-pub struct Follower {
+pub struct RowFollower {
     connection: Connection,
     target: Arc<Target>,
 }
 
-impl Follower {
+impl RowFollower {
     /// Connects and logs in; a statement takes so many milliseconds at most.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ use connection::Target;
 use failure::Failure;
 use failure::unavailable;
 pub use follower::FollowError;
-pub use follower::Follower;
+pub use follower::RowFollower;
 use reads::PostgresReads;
 use writer::Report;
 use writer::Writer;

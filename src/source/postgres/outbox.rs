@@ -12,7 +12,7 @@ use super::place::Extent;
 use super::place::Place;
 use crate::backend::postgres::Address;
 use crate::backend::postgres::FollowError;
-use crate::backend::postgres::Follower;
+use crate::backend::postgres::RowFollower;
 use crate::clock::Clock;
 use crate::limits::OUTBOX_RETRY_MS_MIN;
 use crate::limits::OUTBOX_ROW_BYTES_MAX;
@@ -84,7 +84,7 @@ pub(super) struct Outbox {
     table: Table,
     rows_sql: String,
     clock: Clock,
-    follower: Option<Follower>,
+    follower: Option<RowFollower>,
     place: Place,
     is_new: bool,
     /// When it is looked for rows again, and how long is waited after that if there are none.
@@ -109,7 +109,7 @@ impl Outbox {
         }
     }
 
-    fn extent(&self, follower: &mut Follower) -> Result<Extent, Fault> {
+    fn extent(&self, follower: &mut RowFollower) -> Result<Extent, Fault> {
         let mut found = None;
         let columns = follower.rows(&self.table.extent_sql(), &[], |row| {
             found = Some(row);
@@ -194,7 +194,7 @@ impl Connector for Outbox {
                 )
             })?),
         };
-        let mut follower = Follower::open(&self.address, self.clock, OUTBOX_STATEMENT_MS_MAX)
+        let mut follower = RowFollower::open(&self.address, self.clock, OUTBOX_STATEMENT_MS_MAX)
             .map_err(|error| self.fault(&error))?;
         if !self.table.channel.is_empty() {
             follower.listen(&self.table.channel).map_err(|error| self.fault(&error))?;
