@@ -72,6 +72,7 @@ fn on(kind: Kind, address: std::net::SocketAddr) -> Kept {
     match kind {
         Kind::Redis => Kept::Redis { servers: vec![format!("redis://{address}/0")] },
         Kind::Memcached => Kept::Memcached { servers: vec![address.to_string()] },
+        Kind::Nats | Kind::Mosquitto => panic!("{kind:?} keeps no answers"),
     }
 }
 
