@@ -335,6 +335,8 @@ pub const CONNECTIONS_DEFAULT: u64 = 100_000;
 pub const FDS_RESERVED: u64 = 24;
 /// Descriptors that each shard needs for itself, besides one for each of its listeners: its runtime, doorbell, epoll instance, timer, and what its sockets are handed over by.
 pub const FDS_RESERVED_SHARD: u64 = 11;
+/// Addresses that one dialect's own listeners have; more stop the start.
+pub const LISTENS_MAX: usize = 8;
 /// Descriptors of each connection to a file of SQLite: the file, its log of writes, and what both share.
 pub const FDS_SQLITE: u64 = 3;
 /// Descriptors of each connection of ours that may be open to a database, a cache or whoever answers hooks: one that is given up lives on for a moment beside the next.

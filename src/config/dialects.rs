@@ -2,8 +2,7 @@
 //!
 //! Invariant: no dialect is named here, so one that is added can be configured at once, and the page lists its keys.
 
-use std::net::SocketAddr;
-
+use super::listen::Listen;
 use super::takes::Takes;
 use crate::dialect::Guest;
 use crate::dialect::Protocol;
@@ -13,8 +12,8 @@ use crate::dialect::SettingTakes;
 /// How one dialect sees the topics. See `docs/dialects/mapping.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ViewConfig {
-    /// A listener of the dialect's own.
-    pub listen: Option<SocketAddr>,
+    /// Listeners of the dialect's own.
+    pub listen: Vec<Listen>,
     pub topics: String,
     pub prefix: String,
     pub names: String,
@@ -102,11 +101,11 @@ fn guest_keys(table: &str, guest: &Guest) -> Vec<DialectKey> {
     let mut keys = vec![
         key(
             "listen",
-            Takes::AddressOrNone(|view| &mut view.listen),
+            Takes::Listens(|view| &mut view.listen),
             "\"\"",
-            "address:port, or `\"\"`",
+            "address:port, `\"\"`, or a list of them",
             format!(
-                "A port of its own for {called}, where the paths of its origin mean it alone: {origin}. Empty: it is on the shared port only."
+                "A port of its own for {called}, or several, where the paths of its origin mean it alone: {origin}. `tls://` before an address has TLS spoken there, `tcp://` has it in the clear; without either it is as `tls.plain_listeners` says. Empty: it is on the shared port only."
             ),
         ),
         key(

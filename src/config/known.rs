@@ -64,12 +64,12 @@ impl Known {
         }
     }
 
-    /// Whether a value is a word, which needs no quotes on the command line.
-    pub(super) fn is_word(&self) -> bool {
+    /// Whether what stands on the command line is a word, which needs no quotes there.
+    pub(super) fn is_word(&self, text: &str) -> bool {
         match self {
-            Self::OfServer(key) => key.takes.is_word(),
+            Self::OfServer(key) => key.takes.is_word(text),
             Self::OfDialect { key, .. } => match &key.slot {
-                Slot::View(takes) => takes.is_word(),
+                Slot::View(takes) => takes.is_word(text),
                 Slot::Setting { .. } => false,
             },
         }

@@ -52,7 +52,7 @@ pub(super) fn set(
 pub(super) fn set_word(config: &mut Config, key: &str, word: &str) -> Result<(), ConfigError> {
     let error = |problem| ConfigError::new(key, Origin::CommandLine, problem);
     let known = find(config, key).map_err(error)?;
-    if !known.is_word() {
+    if !known.is_word(word) {
         return set(config, key, word, &Origin::CommandLine);
     }
     let value = DeValue::String(word.into());
@@ -135,7 +135,9 @@ fn distance(from: &str, to: &str) -> usize {
 mod tests {
     use super::super::DriverChoice;
     use super::*;
+    use crate::config::Listen;
     use crate::dialect::PROTOCOLS;
+    use crate::limits::LISTENS_MAX;
 
     fn parsed(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("fanwire.toml")).map_err(|error| error.to_string())
@@ -292,12 +294,19 @@ mod tests {
     fn a_dialect_has_a_listener_if_it_is_given_one() {
         let listens = |text| {
             let config = parsed(text).unwrap();
-            let all = config.guests().map(|(key, view)| (key, view.listen));
-            all.filter(|(_, listen)| listen.is_some()).collect::<Vec<_>>()
+            let all = config.guests().map(|(key, view)| (key, view.listen.clone()));
+            all.filter(|(_, listen)| !listen.is_empty()).collect::<Vec<_>>()
         };
         assert_eq!(listens("peat.listen = ''"), []);
-        let address = "[::1]:8734".parse().unwrap();
-        assert_eq!(listens("hyperbeam.listen = '[::1]:8734'"), [("hyperbeam", Some(address))]);
+        let at =
+            |address: &str, is_secured| Listen { address: address.parse().unwrap(), is_secured };
+        let one = vec![at("[::1]:8734", None)];
+        assert_eq!(listens("hyperbeam.listen = '[::1]:8734'"), [("hyperbeam", one)]);
+        let all = vec![at("[::1]:1", None), at("[::1]:2", Some(true)), at("[::1]:3", Some(false))];
+        let text = "mqtt.listen = ['[::1]:1', 'tls://[::1]:2', 'tcp://[::1]:3']";
+        assert_eq!(listens(text), [("mqtt", all)]);
+        let many = format!("mqtt.listen = [{}]", "'[::1]:0',".repeat(LISTENS_MAX + 1));
+        assert!(parsed(&many).unwrap_err().contains("at most 8 addresses"));
     }
 
     #[test]
@@ -310,6 +319,15 @@ mod tests {
             (config.listen.port(), config.driver, config.shards),
             (1, DriverChoice::Epoll, 3)
         );
+        let count_of = |config: &Config| {
+            config.guests().find(|(key, _)| *key == "mqtt").map(|(_, view)| view.listen.len())
+        };
+        for (text, count) in
+            [("[::1]:1", 1), ("tls://127.0.0.1:1", 1), ("['[::1]:1', 'tcp://[::1]:2']", 2)]
+        {
+            config.set("mqtt.listen", text).unwrap();
+            assert_eq!(count_of(&config), Some(count), "{text}");
+        }
         let error = config.set("shards", "many").unwrap_err().to_string();
         assert!(error.starts_with("command line: `shards`: "), "{error}");
         let error = config.set("driver", "\"epoll\"").unwrap_err().to_string();

@@ -9,6 +9,8 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::error::Problem;
+use super::listen::Listen;
+use crate::limits::LISTENS_MAX;
 
 /// Something that may be set of the server; what may be set of a dialect is declared in its folder (`dialects`).
 pub(super) struct Key {
@@ -26,6 +28,8 @@ pub(super) enum Takes<C> {
     Address(fn(&mut C) -> &mut SocketAddr),
     /// An address, or an empty string for none.
     AddressOrNone(fn(&mut C) -> &mut Option<SocketAddr>),
+    /// Addresses, each with what is spoken there if that is said: one, a list of them, or an empty string for none.
+    Listens(fn(&mut C) -> &mut Vec<Listen>),
     Switch(fn(&mut C) -> &mut bool),
     Number {
         min: u64,
@@ -52,7 +56,7 @@ impl<C> Takes<C> {
     /// Which values are possible, as the page says it.
     pub(super) fn values(&self, unit: &str) -> String {
         match self {
-            Self::Address(_) | Self::AddressOrNone(_) => unit.to_owned(),
+            Self::Address(_) | Self::AddressOrNone(_) | Self::Listens(_) => unit.to_owned(),
             Self::Text { .. } => "a string".to_owned(),
             Self::Checked { values, .. } => (*values).to_owned(),
             Self::List(_) => "a list of strings".to_owned(),
@@ -64,14 +68,16 @@ impl<C> Takes<C> {
         }
     }
 
-    /// Whether a value is a word, which needs no quotes on the command line.
-    pub(super) const fn is_word(&self) -> bool {
+    /// Whether what stands on the command line is a word, which needs no quotes there.
+    pub(super) fn is_word(&self, text: &str) -> bool {
         match self {
             Self::Address(_)
             | Self::AddressOrNone(_)
             | Self::Text { .. }
             | Self::Checked { .. }
             | Self::Choice { .. } => true,
+            // A list of addresses is no address, which may begin with a bracket as well.
+            Self::Listens(_) => !text.starts_with("['") && !text.starts_with("[\""),
             Self::Switch(_) | Self::Number { .. } | Self::List(_) => false,
         }
     }
@@ -97,6 +103,23 @@ pub(super) fn put<C>(config: &mut C, takes: &Takes<C>, value: &DeValue<'_>) -> R
                     Some(text.parse().map_err(|_| Problem::NotAnAddress { found: text.into() })?)
                 }
             };
+        }
+        Takes::Listens(field) => {
+            let texts = match value {
+                DeValue::String(text) if text.is_empty() => Vec::new(),
+                DeValue::String(text) => vec![text.as_ref().to_owned()],
+                DeValue::Array(_) => strings(value, 0).map_err(|(_, problem)| problem)?,
+                _ => return Err(wrong("a string or a list of strings")),
+            };
+            if texts.len() > LISTENS_MAX {
+                let reason = format!("at most {LISTENS_MAX} addresses are listened on").into();
+                return Err(Problem::Unusable { reason });
+            }
+            let read = texts.iter().map(|text| {
+                Listen::read(text)
+                    .ok_or_else(|| Problem::NotAnAddress { found: text.as_str().into() })
+            });
+            *field(config) = read.collect::<Result<_, _>>()?;
         }
         Takes::List(field) => {
             *field(config) = strings(value, 0).map_err(|(_, problem)| problem)?;

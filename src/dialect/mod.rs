@@ -125,6 +125,7 @@ pub use subscription::Delivery;
 pub use subscription::Forced;
 pub use subscription::MaxRate;
 pub use subscription::RatePer;
+pub use subscription::Share;
 pub use subscription::SubId;
 pub use subscription::Subscription;
 pub use talk::Answer;

@@ -45,6 +45,14 @@ pub struct Subscription {
     pub numbered: Arc<[TopicName]>,
     /// What the subscriber's tokens force on the subscription, besides what `filter` says of them.
     pub forced: Forced,
+    /// What all share who share the subscription: of those one is told each event. Then `topics` is empty, so that no matcher finds the subscription.
+    pub share: Option<Arc<Share>>,
+}
+
+/// What is shared: topics, in the place of those of a subscription that is its subscriber's alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Share {
+    pub topics: Vec<TopicPattern>,
 }
 
 /// What a subscriber wants of each message, where events are told in packets. The default is what all others want.
@@ -77,13 +85,18 @@ const SUBSCRIPTION_BYTES: usize = 768;
 const WISHED_TOPIC_BYTES: usize = 640;
 
 impl Subscription {
+    /// The topics that it is of, shared or not.
+    pub fn patterns(&self) -> impl Iterator<Item = &TopicPattern> {
+        self.topics.iter().chain(self.share.iter().flat_map(|share| &share.topics))
+    }
+
     /// Bytes that it takes in a shard, with what finds it there.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         let topic = |topic: &TopicPattern| WISHED_TOPIC_BYTES + 2 * topic.as_str().len();
         SUBSCRIPTION_BYTES
             + self.id.len()
-            + self.topics.iter().map(topic).sum::<usize>()
+            + self.patterns().map(topic).sum::<usize>()
             + self.filter.as_ref().map_or(0, Filter::weight_bytes)
             + self.fields.as_ref().map_or(0, |fields| fields.weight_bytes())
             + size_of_val(&*self.numbered)
@@ -123,6 +136,7 @@ impl Change {
             delivery: running.delivery,
             told_in: running.told_in,
             numbered: Arc::clone(&running.numbered),
+            share: running.share.clone(),
             forced: Forced { is_joined, ..running.forced.clone() },
         };
         changed.check()?;
@@ -168,9 +182,10 @@ impl Subscription {
             told_in,
             numbered,
             forced,
+            share,
         } = self;
         (topics, filter, batch, slow, max_rate, fields, leave).hash(hasher);
-        (trace, delivery, forced, told_in, numbered).hash(hasher);
+        (trace, delivery, forced, told_in, numbered, share).hash(hasher);
     }
 
     /// Whether the subscription is not for an event because of who published that.

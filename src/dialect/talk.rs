@@ -78,6 +78,12 @@ pub trait Correspond: Talk {
 
     /// This is what the client has shown of who it is, for hooks to look at.
     fn shows(&mut self, shown: hook::Credentials);
+
+    /// How many subscriptions there have been.
+    fn subscription_count(&self) -> u64;
+
+    /// The next subscription is the one behind so many: what it is called follows from that.
+    fn goes_on_behind(&mut self, subscription_count: u64);
 }
 
 /// A conversation that asks.

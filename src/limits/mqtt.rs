@@ -54,6 +54,24 @@ pub const SESSION_NOTED_S: u32 = 1;
 pub const SESSION_AT_REST_S: u32 = 60;
 /// Seconds for which a client waits until its session is written; then it is refused with 0x97.
 pub const SESSION_KEPT_MS_MAX: u64 = 10_000;
+/// Groups that share a subscription, of those that are kept at one shard; whoever would begin one more is sent DISCONNECT 0x97.
+pub const SHARED_GROUPS_MAX: usize = 256;
+/// Clients in one of them; one more is sent DISCONNECT 0x97.
+pub const SHARED_MEMBERS_EACH_MAX: usize = 256;
+/// Clients in all of them together; one more is sent DISCONNECT 0x97.
+pub const SHARED_MEMBERS_MAX: usize = 4096;
+/// Bytes of a member in its group and at its connection, with the list of what it was handed, besides the group's name.
+pub const SHARED_MEMBER_BYTES: usize = 384 + 2 * SHARED_AHEAD_MAX as usize * 48;
+/// Groups have one such part of what sessions may take at a shard, and sessions what is left; beyond it a client that joins is sent DISCONNECT 0x97, and the oldest that waits in the group
+/// with the most is dropped.
+pub const SHARED_SHARE: usize = 4;
+/// Messages that a member of a group has been handed and is not done with, if it takes so many; others are handed the next ones. What filters of one member take in a second is bounded as what
+/// those of one connection do: beyond it the member is passed over.
+pub const SHARED_AHEAD_MAX: u16 = 32;
+/// Bytes of messages of a group that none of its members could take yet; beyond it the oldest are dropped (`fanwire_shared_dropped_total`).
+pub const SHARED_BACKLOG_BYTES_MAX: usize = 1024 * 1024;
+/// Messages of those that are looked at in one turn when a member can take one; the next turn goes on.
+pub const SHARED_LOOKS_MAX: usize = 64;
 /// Seconds for which a session may outlast its connection: a year.
 pub const SESSION_S_MAX: u64 = 365 * 24 * 60 * 60;
 /// Seconds for which one does, at most, if nobody has said otherwise.

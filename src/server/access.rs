@@ -186,14 +186,12 @@ fn hides_figures(config: &Config, has_secret: bool) -> Result<bool, ConfigError>
 fn listeners(config: &Config) -> Result<Listeners, ConfigError> {
     let mut listeners = Listeners::at(config.listen.ip());
     for (key, view) in config.guests() {
-        if let Some(address) = view.listen {
-            listeners = listeners.with(Port::Own(key), address.ip());
+        // One address that others reach makes all of them count as reached by others.
+        let open = view.listen.iter().find(|listen| !listen.address.ip().is_loopback());
+        if let Some(listen) = open.or_else(|| view.listen.first()) {
+            listeners = listeners.with(Port::Own(key), listen.address.ip());
         }
     }
-    let own = config.guests().map(|(key, _)| Port::Own(key));
-    let ports = std::iter::once(Port::Shared).chain(own);
-    let listeners =
-        ports.filter(|port| tls::is_secured(config, *port)).fold(listeners, Listeners::encrypted);
     let acme = &config.tls.acme;
     let is_checked = !acme.names.is_empty() && acme.challenge == "http-01";
     let listeners = listeners.https(tls::https_port(config)?, seconds(config.tls.hsts_s));

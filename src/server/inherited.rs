@@ -39,7 +39,7 @@ pub struct Inherited {
 /// What one shard gets of it.
 #[derive(Debug, Default)]
 pub(super) struct Share {
-    own: Vec<(Port, OwnedFd)>,
+    own: Vec<(Port, SocketAddr, OwnedFd)>,
     /// The numbers of all others' sockets, which a table of its own has, too.
     others: Vec<RawFd>,
 }
@@ -89,17 +89,17 @@ impl Inherited {
     /// Finds the places that these sockets are for; those that are for none are closed.
     pub(super) fn fit(&mut self, places: &mut [Place]) {
         self.sockets.retain(|(name, socket)| {
-            let address = rustix::net::getsockname(socket).ok();
-            let address = address.and_then(|address| SocketAddr::try_from(address).ok());
-            let place = places.iter_mut().find(|place| place.port.name() == name);
-            let (Some(address), Some(place)) = (address, place) else { return false };
-            let is_there = place.address == address
-                || place.address.port() == 0 && place.address.ip() == address.ip();
-            if is_there {
-                place.address = address;
-                place.is_inherited = true;
-            }
-            is_there
+            let Some(address) = address_of(socket) else { return false };
+            let find = |is_there: &dyn Fn(SocketAddr) -> bool| {
+                places.iter().position(|of| of.port.name() == name && is_there(of.address))
+            };
+            // One place may be for any port, and the next one for this.
+            let is_any = |of: SocketAddr| of.port() == 0 && of.ip() == address.ip();
+            let found = find(&|of| of == address).or_else(|| find(&is_any));
+            let Some(place) = found.and_then(|at| places.get_mut(at)) else { return false };
+            place.address = address;
+            place.is_inherited = true;
+            true
         });
     }
 
@@ -110,13 +110,17 @@ impl Inherited {
         let mut shares: Vec<Share> = (0..shard_count).map(|_| Share::default()).collect();
         // Those of one listener go round among the shards, each listener from the first shard on.
         for place in places {
-            let of_place = self.sockets.extract_if(.., |(name, _)| name == place.port.name());
+            let is_of_place = |(name, socket): &mut (String, OwnedFd)| {
+                name == place.port.name() && address_of(socket) == Some(place.address)
+            };
+            let of_place = self.sockets.extract_if(.., is_of_place);
             for (turn, (_, socket)) in of_place.enumerate() {
-                shares[turn % usize::from(shard_count)].own.push((place.port, socket));
+                let share = &mut shares[turn % usize::from(shard_count)];
+                share.own.push((place.port, place.address, socket));
             }
         }
         for share in &mut shares {
-            let own: Vec<RawFd> = share.own.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
+            let own: Vec<RawFd> = share.own.iter().map(|(.., socket)| socket.as_raw_fd()).collect();
             share.others = numbers.iter().copied().filter(|of| !own.contains(of)).collect();
         }
         shares
@@ -126,7 +130,7 @@ impl Inherited {
 impl Share {
     /// The numbers of all sockets, of this shard and of others.
     pub(super) fn numbers(&self) -> Vec<RawFd> {
-        let own = self.own.iter().map(|(_, socket)| socket.as_raw_fd());
+        let own = self.own.iter().map(|(.., socket)| socket.as_raw_fd());
         own.chain(self.others.iter().copied()).collect()
     }
 
@@ -135,11 +139,16 @@ impl Share {
         close_here(&std::mem::take(&mut self.others));
     }
 
-    /// The listeners of one port.
-    pub(super) fn listeners(&mut self, port: Port) -> Vec<Listener> {
-        let of_port = self.own.extract_if(.., |(of, _)| *of == port);
-        of_port.map(|(_, socket)| Listener::of(socket)).collect()
+    /// The listeners of one port, at one address.
+    pub(super) fn listeners(&mut self, port: Port, address: SocketAddr) -> Vec<Listener> {
+        let of_place = self.own.extract_if(.., |(of, at, _)| (*of, *at) == (port, address));
+        of_place.map(|(.., socket)| Listener::of(socket)).collect()
     }
+}
+
+/// Where a socket listens.
+fn address_of(socket: &OwnedFd) -> Option<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getsockname(socket).ok()?).ok()
 }
 
 /// Closes descriptors in this thread's table of which other tables have copies.

@@ -155,10 +155,10 @@ impl Running {
         self.places[0].address
     }
 
-    /// Where a dialect has a listener of its own; `None`: it has none.
+    /// Where a dialect has a listener of its own, the first of them if it has several; `None`: it has none.
     #[must_use]
     pub fn address_of(&self, port: Port) -> Option<SocketAddr> {
-        self.places.iter().find(|place| place.port == port).map(|place| place.address)
+        self.addresses_of(port).next()
     }
 
     /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.

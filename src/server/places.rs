@@ -12,6 +12,7 @@ use super::error::Written;
 use super::tls;
 use crate::config::Config;
 use crate::config::ConfigError;
+use crate::config::Listen;
 use crate::config::Problem;
 use crate::conn::Entry;
 use crate::conn::Listener;
@@ -39,23 +40,30 @@ pub(super) struct Place {
 /// # Errors
 /// If two are the same.
 pub(super) fn places(config: &Config) -> Result<Vec<Place>, ConfigError> {
-    let own = config
-        .guests()
-        .map(|(key, view)| (Port::Own(key), Cow::Owned(format!("{key}.listen")), view.listen));
-    let shared = (Port::Shared, Cow::Borrowed("listen"), Some(config.listen));
-    let redirect =
-        (Port::Redirect, Cow::Borrowed("tls.redirect_listen"), config.tls.redirect_listen);
-    let configured = std::iter::once(shared).chain(own).chain([redirect]);
+    let own = config.guests().flat_map(|(key, view)| {
+        let name: Cow<'static, str> = Cow::Owned(format!("{key}.listen"));
+        view.listen.iter().map(move |listen| (Port::Own(key), name.clone(), *listen))
+    });
+    let shared = (Port::Shared, Cow::Borrowed("listen"), Listen::from(config.listen));
+    let redirect = config.tls.redirect_listen.map(|address| {
+        (Port::Redirect, Cow::Borrowed("tls.redirect_listen"), Listen::from(address))
+    });
+    let configured = std::iter::once(shared).chain(own).chain(redirect);
     let mut places: Vec<Place> = Vec::new();
-    for (port, key, address) in configured {
-        let Some(address) = address else { continue };
+    for (port, key, Listen { address, is_secured }) in configured {
+        if is_secured == Some(true) && !config.tls.is_on() {
+            let reason = format!(
+                "{address} is to speak TLS, and there is no certificate: set `tls.certificate_file`"
+            );
+            return Err(config.places.error(&key, Problem::Unusable { reason: reason.into() }));
+        }
         let twin = places.iter().find(|place| place.address == address && address.port() != 0);
         if let Some(twin) = twin {
             let reason =
                 format!("{address} is where `{}` listens already", twin.written.key).into();
             return Err(config.places.error(&key, Problem::Unusable { reason }));
         }
-        let is_secured = tls::is_secured(config, port);
+        let is_secured = is_secured.unwrap_or_else(|| tls::is_secured(config, port));
         let takes_header = config.proxy_listeners.iter().any(|listener| **listener == *key);
         let written = Written { origin: config.places.of(&key), key };
         let is_inherited = false;
@@ -126,6 +134,18 @@ mod tests {
         let all = "peat.listen = '127.0.0.1:0'\nhyperbeam.listen = '127.0.0.1:0'\nprovisioning.listen = '[::1]:0'";
         let own = ["peat", "hyperbeam", "provisioning"].map(Port::Own);
         assert_eq!(ports(all), [&[Port::Shared], &own[..]].concat());
+        let several = "[mqtt]\nlisten = ['127.0.0.1:1883', 'tcp://[::1]:0']";
+        let several: Vec<_> = places(&config(several))
+            .unwrap()
+            .iter()
+            .map(|place| (place.port, place.address.to_string(), place.is_secured))
+            .collect();
+        let mqtt = |address: &str| (Port::Own("mqtt"), address.to_owned(), false);
+        assert_eq!(several[1..], [mqtt("127.0.0.1:1883"), mqtt("[::1]:0")]);
+        assert_eq!(
+            places(&config("mqtt.listen = 'tls://127.0.0.1:8883'")).unwrap_err().to_string(),
+            "f.toml:1: `mqtt.listen`: cannot be used: 127.0.0.1:8883 is to speak TLS, and there is no certificate: set `tls.certificate_file`"
+        );
         let twice = "listen = '127.0.0.1:9'\n[peat]\nlisten = '127.0.0.1:9'";
         assert_eq!(
             places(&config(twice)).unwrap_err().to_string(),

@@ -3,6 +3,7 @@
 //! Invariants: every core has opened what is added before anything else changes, and what one cannot open nobody keeps; whoever is connected stays connected, by whichever listener they came.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::conn::Entry;
 use crate::conn::Listener;
 use crate::conn::Relisten;
 use crate::limits::RELISTEN_MS_MAX;
+use crate::shard::Port;
 
 /// Listeners that are open beside the others, and not accepted on yet. Dropped, they are closed again.
 #[derive(Debug)]
@@ -29,6 +31,12 @@ pub(super) struct Opened<'r> {
 }
 
 impl Running {
+    /// Where a dialect has listeners of its own, in the order in which they are configured.
+    pub fn addresses_of(&self, port: Port) -> impl Iterator<Item = SocketAddr> {
+        let of_port = self.places.iter().filter(move |place| place.port == port);
+        of_port.map(|place| place.address)
+    }
+
     /// Opens what a configuration adds.
     ///
     /// # Errors
@@ -37,10 +45,13 @@ impl Running {
         let mut places = places::places(config)?;
         let mut reserved = Vec::new();
         let mut added = Vec::new();
+        let mut formers: Vec<&Place> = self.places.iter().collect();
         for place in &mut places {
-            let former = self.places.iter().find(|former| former.port == place.port);
-            if let Some(former) = former.filter(|former| former.configured == place.configured) {
-                place.address = former.address;
+            let is_it = |former: &&Place| {
+                (former.port, former.configured) == (place.port, place.configured)
+            };
+            if let Some(at) = formers.iter().position(is_it) {
+                place.address = formers.remove(at).address;
                 continue;
             }
             // Another of our own on that port, for other addresses, is no stranger.

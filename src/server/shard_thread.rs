@@ -134,7 +134,7 @@ fn begin<W: World>(
     let mut listeners = Vec::with_capacity(places.len());
     for place in &*places {
         let Place { port, is_secured, takes_header, .. } = *place;
-        let mut own = job.inherited.listeners(port);
+        let mut own = job.inherited.listeners(port, place.address);
         if own.is_empty() {
             own.push(place.open(job.options)?);
         }

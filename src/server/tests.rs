@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::DriverChoice;
 use crate::config::FdTables;
+use crate::config::Listen;
 use crate::conn::echo::Echo;
 
 const DRIVERS: [DriverChoice; 2] = [DriverChoice::IoUring, DriverChoice::Epoll];
@@ -268,8 +269,8 @@ fn each_dialect_may_have_a_listener_of_its_own_on_every_shard() {
     for driver in DRIVERS {
         for fd_tables in [FdTables::Shared, FdTables::Own] {
             let mut config = Config { fd_tables, ..config(driver) };
-            let any = Some(config.listen);
-            config.dialects.iter_mut().for_each(|dialect| dialect.view.listen = any);
+            let any = vec![Listen::from(config.listen)];
+            config.dialects.iter_mut().for_each(|dialect| dialect.view.listen.clone_from(&any));
             let running = echo(&config);
             let addresses: Vec<SocketAddr> = [
                 Port::Shared,

@@ -23,6 +23,7 @@ use crate::auth::TokenRules;
 use crate::auth::Verifier;
 use crate::auth::Whence;
 use crate::dialect::Forced;
+use crate::dialect::Share;
 use crate::dialect::Subscription;
 use crate::dialect::View;
 use crate::event::Event;
@@ -61,13 +62,11 @@ pub struct Access {
     pub proxies: Proxies,
 }
 
-/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by. And whether what
-/// comes in by it is encrypted.
+/// The address that each listener is bound to: what counts as this machine is judged by the one that a connection came in by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
     shared: IpAddr,
     own: Vec<(Port, IpAddr)>,
-    encrypted: Vec<Port>,
     /// Where `https` is spoken, and for how long browsers are told to speak nothing else.
     https_port: u16,
     hsts_s: u32,
@@ -79,14 +78,7 @@ impl Listeners {
     /// Listeners that are all bound to one address.
     #[must_use]
     pub const fn at(address: IpAddr) -> Self {
-        Self {
-            shared: address,
-            own: Vec::new(),
-            encrypted: Vec::new(),
-            https_port: 443,
-            hsts_s: 0,
-            is_checked: false,
-        }
+        Self { shared: address, own: Vec::new(), https_port: 443, hsts_s: 0, is_checked: false }
     }
 
     /// The listeners, with one of them bound to another address.
@@ -94,19 +86,6 @@ impl Listeners {
     pub fn with(mut self, port: Port, address: IpAddr) -> Self {
         self.own.push((port, address));
         self
-    }
-
-    /// What comes in by one of them is encrypted.
-    #[must_use]
-    pub fn encrypted(mut self, port: Port) -> Self {
-        self.encrypted.push(port);
-        self
-    }
-
-    /// Whether what comes in by a listener is encrypted.
-    #[must_use]
-    pub fn is_encrypted(&self, port: Port) -> bool {
-        self.encrypted.contains(&port)
     }
 
     /// Who asks in the clear is sent to this port, and who is answered encrypted is to ask in no other way for so many seconds.
@@ -131,12 +110,12 @@ impl Listeners {
         self.https_port
     }
 
-    /// What is said of that on a listener: nothing where it is not encrypted.
+    /// Seconds for which a client is to ask in no other way than encrypted: 0, which says nothing, of what is not.
     //= rfc6797#7.2
     //# An HSTS Host MUST NOT include the STS header field in HTTP responses
     //# conveyed over non-secure transport.
-    pub(super) fn hsts_s(&self, port: Port) -> u32 {
-        if self.is_encrypted(port) { self.hsts_s } else { 0 }
+    pub(super) const fn hsts_s(&self, is_encrypted: bool) -> u32 {
+        if is_encrypted { self.hsts_s } else { 0 }
     }
 
     fn of(&self, port: Port) -> IpAddr {
@@ -234,6 +213,17 @@ impl Who {
 
     /// What is left of a subscription; `None`: nothing.
     pub(super) fn confine(&self, asked: &Arc<Subscription>) -> Option<Arc<Subscription>> {
+        if let Some(share) = &asked.share {
+            let topics = share.topics.clone();
+            let alone = Arc::new(Subscription { topics, share: None, ..(**asked).clone() });
+            let confined = self.confine(&alone)?;
+            let share = Some(Arc::new(Share { topics: confined.topics.clone() }));
+            return Some(Arc::new(Subscription {
+                topics: Vec::new(),
+                share,
+                ..(*confined).clone()
+            }));
+        }
         let mut topics = self.granted(&asked.topics);
         topics.retain(
             |topic| !matches!(topic, TopicPattern::Exact(name) if self.barred.contains(name)),

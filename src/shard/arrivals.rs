@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::brake::Brake;
+use super::hold::Handed;
 use super::input::Mesh;
 use super::input::PageAnswer;
 use super::input::weight_of;
@@ -15,6 +16,7 @@ use super::names::Holding;
 use super::operator::Operator;
 use super::outlasting::Outlasting;
 use super::session::Reply;
+use super::sharing::Sharing;
 use crate::clock::Now;
 use crate::event::Event;
 use crate::limits::ARRIVED_BYTES_MAX;
@@ -42,6 +44,18 @@ impl Shard {
             }
             Mesh::Keep { name, address, is_awaited, record } => {
                 Outlasting::at(self).keep_here(&name, (address, is_awaited), record, now);
+            }
+            Mesh::Join { name, address, subscription, window } => {
+                Sharing::at(self).join(&name, address, (subscription, window));
+            }
+            Mesh::Part { name, address, back } => {
+                self.rights.groups.part(&name, address, back.into());
+            }
+            Mesh::Handed { conn, name, sub, event } => {
+                Sharing::at(self).handed(conn, Handed { name, sub, event }, now);
+            }
+            Mesh::Done { name, address, back } => {
+                self.rights.groups.done(&name, address, back);
             }
             Mesh::Kept { conn, is_kept } => self.rights.names.kept.push((conn, is_kept)),
             Mesh::Revoke(what) => self.rights.tokens.take_in_revocation(*what, now),

@@ -33,6 +33,8 @@ pub(super) struct Claims {
 struct Held {
     bytes: usize,
     bytes_max: usize,
+    /// Bytes of these that others have for now.
+    lent: usize,
     by_owner: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
 }
 
@@ -115,6 +117,11 @@ impl Claims {
     /// None yet; what is left behind may take so many bytes.
     pub(super) fn within(bytes_max: usize) -> Self {
         Self { held: Held { bytes_max, ..Held::default() }, ..Self::default() }
+    }
+
+    /// So many bytes are not for what is left behind: clients that share subscriptions have them.
+    pub(super) const fn lend(&mut self, bytes: usize) {
+        self.held.lent = bytes;
     }
 
     /// Bookmarks that wait for their clients, and their bytes.
@@ -232,10 +239,11 @@ impl Claims {
 
     /// Ends bookmarks of those who have left the most, those that would end first, until there is some room.
     fn make_room(&mut self, settled: &mut Settled) {
-        if self.held.bytes <= self.held.bytes_max {
+        let bytes_max = self.held.bytes_max - self.held.lent;
+        if self.held.bytes <= bytes_max {
             return;
         }
-        let bytes_max = self.held.bytes_max - self.held.bytes_max / BOOKMARKS_FREED_SHARE;
+        let bytes_max = bytes_max - bytes_max / BOOKMARKS_FREED_SHARE;
         while self.held.bytes > bytes_max
             && let Some(owner) = self.held.heaviest()
         {

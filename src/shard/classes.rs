@@ -72,8 +72,8 @@ impl Classes {
         self.by_key.insert(Arc::clone(&key), id);
         self.mixed.class_made(&key);
         self.matcher.open_account(payer(id), spent);
-        for (index, sub) in indices.iter().zip(&key.subs).filter(|_| !key.is_asleep) {
-            self.matcher.insert(*index, payer(id), &sub.topics, sub.filter.as_ref());
+        for (index, sub) in known(&key, &indices) {
+            self.matcher.insert(index, payer(id), &sub.topics, sub.filter.as_ref());
         }
         let class = Class::new(key, indices);
         self.bytes += class.weight_bytes;
@@ -102,8 +102,8 @@ impl Classes {
     pub(super) fn remove(&mut self, id: ClassId) {
         let class = self.slots.get_mut(id.index()).and_then(Option::take);
         let Some(class) = class else { return };
-        for index in class.indices.iter().filter(|_| !class.key.is_asleep) {
-            self.matcher.remove(*index);
+        for (index, _) in known(&class.key, &class.indices) {
+            self.matcher.remove(index);
         }
         self.by_key.remove(&class.key);
         self.mixed.class_gone(id, &class.key);
@@ -299,4 +299,13 @@ impl Classes {
     pub(super) fn lease_stream(&self) -> Option<StreamLease> {
         (self.streams.get() < DEFLATE_STREAMS_MAX).then(|| StreamLease::of(&self.streams))
     }
+}
+
+/// Those of a class's subscriptions that the matcher knows: not what lies in the past, nor what is shared with others, who are handed each event.
+fn known<'c>(
+    key: &'c ClassKey,
+    indices: &'c [SubscriptionIndex],
+) -> impl Iterator<Item = (SubscriptionIndex, &'c Arc<Subscription>)> {
+    let is_known = |sub: &Subscription| !key.is_asleep && !sub.topics.is_empty();
+    indices.iter().copied().zip(&key.subs).filter(move |(_, sub)| is_known(sub))
 }

@@ -46,6 +46,8 @@ pub(super) struct Caller {
     pub(super) peer: IpAddr,
     /// A proxy has said in front of everything that it speaks for somebody.
     pub(super) is_passed_on: bool,
+    /// What the client says comes by TLS.
+    pub(super) is_encrypted: bool,
     /// What few connections have, and is made when it is needed.
     pub(super) origin: Option<Box<Origin>>,
     /// The registrar counts the connection.
@@ -86,6 +88,7 @@ impl Caller {
             peer,
             origin: is_proxy.then(|| Box::new(Origin { proxy: Some(peer), ..Origin::default() })),
             is_passed_on: false,
+            is_encrypted: false,
             is_counted: false,
             is_warned: false,
             who_counted: Counted::default(),

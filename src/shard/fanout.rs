@@ -9,6 +9,7 @@ use super::Shard;
 use super::conns::ClassId;
 use super::encoded::Encoded;
 use super::input::ConnId;
+use super::sharing::Sharing;
 use crate::batch::Pushed;
 use crate::clock::Now;
 use crate::event::Event;
@@ -60,6 +61,9 @@ impl Shard {
         }
         buffers.encoded.end();
         self.announce_leaves(event, &buffers.alone, now);
+        if !self.rights.groups.is_empty() {
+            Sharing::at(self).share(event, now);
+        }
         self.telling.put_back_buffers(buffers);
     }
 

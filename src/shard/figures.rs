@@ -110,6 +110,11 @@ pub const FIGURES: &[Figure] = &[
         |stats| stats.left.crowded_out,
     ),
     counter(
+        "fanwire_shared_dropped_total",
+        "Messages of shared subscriptions that were dropped since none of those who share them could take them.",
+        |stats| stats.left.unshared,
+    ),
+    counter(
         "fanwire_sessions_unkept_total",
         "Sessions that could not be written to the folder (data_dir) when they were to be.",
         |stats| stats.left.unkept,

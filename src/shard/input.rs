@@ -20,6 +20,8 @@ use crate::dialect::Listing;
 use crate::dialect::Placed;
 pub use crate::dialect::Port;
 use crate::dialect::RefusalCode;
+use crate::dialect::SubId;
+use crate::dialect::Subscription;
 use crate::dialect::hook::Answered;
 use crate::dialect::hook::HookAsk;
 use crate::dialect::hook::Verdict;
@@ -111,6 +113,14 @@ pub enum Mesh {
     Keep { name: ClientName, address: Address, is_awaited: bool, record: Option<Box<[u8]>> },
     /// From it, if that is awaited: it is kept, or cannot be.
     Kept { conn: ConnRef, is_kept: bool },
+    /// To the shard that keeps a group: this connection shares its subscription, and takes so many messages without having acknowledged them. It is answered as `Keep` is.
+    Join { name: ClientName, address: Address, subscription: Arc<Subscription>, window: u16 },
+    /// To it: the connection does no longer, and hands these back.
+    Part { name: ClientName, address: Address, back: Box<[Arc<Event>]> },
+    /// From it: this is for the connection, of those who share the subscription.
+    Handed { conn: ConnRef, name: ClientName, sub: SubId, event: Arc<Event> },
+    /// To it: the connection is done with one, or hands it back.
+    Done { name: ClientName, address: Address, back: Option<Arc<Event>> },
     /// To the shard that counts: how many events may this publisher publish?
     Ask(Box<AllowanceAsk>),
     /// From it.
@@ -156,6 +166,8 @@ impl Message for Mesh {
             // A page and what its home spreads after it arrive in this order, or replay and live delivery would not meet. Drafts are
             // as much to take in as events are.
             Self::Publish(_) | Self::Events(_) | Self::Page(_) => Lane::Data,
+            // As much to take in as events are.
+            Self::Handed { .. } => Lane::Data,
             // Runs arrive in order, and are as much to take in as events are; a page of the past can wait, and be waited for.
             Self::Store(asks::Ask::Append(_)) | Self::StoreSays(asks::Answer::Page(_)) => {
                 Lane::Data
@@ -196,6 +208,9 @@ impl Message for Mesh {
             | Self::Released { .. }
             | Self::Keep { .. }
             | Self::Kept { .. }
+            | Self::Join { .. }
+            | Self::Part { .. }
+            | Self::Done { .. }
             | Self::Ask(_)
             | Self::Granted { .. }
             | Self::Inquire(..)
@@ -220,6 +235,10 @@ impl Message for Mesh {
             Self::Store(asks::Ask::Session(ask)) => {
                 ask.record.name.len() + ask.record.bytes.as_ref().map_or(0, |bytes| bytes.len())
             }
+            Self::Join { subscription, .. } => subscription.weight_bytes(),
+            Self::Part { name, back, .. } => name.as_str().len() + weight_of(back),
+            Self::Handed { event, .. } => event.weight_bytes(),
+            Self::Done { back, .. } => back.as_ref().map_or(0, |event| event.weight_bytes()),
             Self::Keep { name, record, .. } => {
                 name.as_str().len() + record.as_ref().map_or(0, |bytes| bytes.len())
             }

@@ -54,7 +54,7 @@ impl Keeping {
     /// Whether all that these subscriptions wait for outlasts the process.
     pub(super) fn covers<'s>(&self, subs: impl Iterator<Item = &'s Subscription>) -> bool {
         let Some(durable) = &self.durable else { return false };
-        let mut waiting = subs.filter(|sub| sub.delivery.qos > 0 && sub.told_in.is_none());
+        let mut waiting = subs.filter(|sub| sub.delivery.qos > 0);
         waiting.all(|sub| sub.topics.iter().all(|topic| durable.covers(topic)))
     }
 

@@ -21,6 +21,7 @@ use super::outlasting::Outlasting;
 use super::session::Patience;
 use super::session::Session;
 use super::settings::Settings;
+use super::sharing::Sharing;
 use super::solo::AfterSent;
 use super::solo::Closing;
 use super::solo::Solo;
@@ -224,6 +225,7 @@ impl Shard {
         self.telling.turn.spend(gone as u64 * UNITS_GONE);
         self.give_up_on_store(now);
         Outlasting::at(self).go_on_keeping(now);
+        self.rights.groups.wake_waiting();
         self.tell_figures(now);
         self.tell_troubles(now);
         let first = self.life.sweep();
@@ -233,6 +235,7 @@ impl Shard {
         }
         for index in (first..self.conns.places()).step_by(SWEEP_TICKS as usize) {
             Outlasting::at(self).note_progress(ConnId(index), now);
+            Sharing::at(self).look(ConnId(index));
             self.look_at(ConnId(index), now);
         }
         // Each place that is looked at costs about a unit.

@@ -29,6 +29,7 @@ mod figures;
 mod flight;
 mod forced;
 mod gathered;
+mod groups;
 mod histogram;
 mod hold;
 mod home;
@@ -79,6 +80,7 @@ mod shape;
 mod shaped;
 mod shaping;
 mod shards;
+mod sharing;
 mod sight;
 mod sink;
 mod snapshot;
@@ -218,7 +220,7 @@ impl Shard {
 
     /// A socket was accepted on one of the listeners. `None`: there are as many as there may be; it is to be closed.
     pub fn open(&mut self, port: Port, peer: impl Into<Peer>, now: Now) -> Option<ConnRef> {
-        let Peer { address, certificate, is_passed_on } = peer.into();
+        let Peer { address, certificate, is_passed_on, is_encrypted } = peer.into();
         if self.life.is_stopping() {
             return None;
         }
@@ -247,6 +249,7 @@ impl Shard {
                 opened.caller.origin.get_or_insert_default().named = named;
             }
             opened.caller.is_passed_on = is_passed_on;
+            opened.caller.is_encrypted = is_encrypted;
         }
         Some(conn)
     }
@@ -306,6 +309,7 @@ impl Shard {
             left: SessionsLeft {
                 sessions: sessions as u64,
                 bytes: bytes as u64,
+                unshared: self.rights.groups.dropped,
                 ..self.stats.left
             },
             connections: self.conns.len() as u64,

@@ -3,15 +3,13 @@
 //! Invariants: a connection asks for a name once, and lets go of it once, when nothing more is sent to it: then it leaves behind where its client stands. Nothing of a session
 //! is on two connections at a time. A session of which something is missing ends, and its client is told so.
 
-use std::hash::BuildHasher;
 use std::mem;
-
-use foldhash::fast::FixedState;
 
 use super::Shard;
 use super::bookmark::Begun;
 use super::bookmark::Bookmark;
 use super::bookmark::ClientName;
+use super::bookmark::Flying;
 use super::bookmark::InFlight;
 use super::bookmark::Underway;
 use super::claims::Settled;
@@ -24,6 +22,7 @@ use super::input::ConnId;
 use super::input::ConnRef;
 use super::input::Mesh;
 use super::outlasting::Outlasting;
+use super::sharing::Sharing;
 use super::solo::Solo;
 
 use super::window::Window;
@@ -34,13 +33,12 @@ use crate::dialect::SubId;
 use crate::dialect::Subs;
 use crate::dialect::Subscription;
 use crate::dialect::Wish;
-use crate::event::ShardId;
 use crate::position::Since;
 
 /// The close code for whose name is another's now.
 const CLOSE_TAKEN_OVER: u16 = 4009;
 /// The close code for whose session has ended, since something of it is missing.
-const CLOSE_LOST: u16 = 4010;
+pub(super) const CLOSE_LOST: u16 = 4010;
 
 /// A shard, as it looks after names.
 pub(super) struct Holding<'a> {
@@ -50,13 +48,6 @@ pub(super) struct Holding<'a> {
 impl<'a> Holding<'a> {
     pub(super) const fn at(shard: &'a mut Shard) -> Self {
         Self { shard }
-    }
-
-    /// Where a name is kept.
-    pub(super) fn keeper(&self, name: &ClientName) -> ShardId {
-        let hash = FixedState::default().hash_one(name);
-        let shard = hash % u64::from(self.shard.shards.count());
-        ShardId(u16::try_from(shard).expect("it is a shard's number"))
     }
 
     /// A connection's client wants a name among those of its user: so nobody sends another user's clients away by calling itself like them.
@@ -74,10 +65,12 @@ impl<'a> Holding<'a> {
             is_lost: false,
             is_lying: false,
             noted: Noted::default(),
+            awaited: 0,
+            shared: None,
         };
         found.caller.origin_mut().hold = Some(Box::new(hold));
         let claimant = Claimant { address: Address { shard: here, conn }, is_clean };
-        let keeper = self.keeper(&name);
+        let keeper = self.shard.shards.keeper(&name);
         match keeper == here {
             true => self.claimed(name, claimant, now),
             false => self.shard.outgoing.to(keeper).push(Mesh::Claim { name, claimant }),
@@ -134,8 +127,11 @@ impl<'a> Holding<'a> {
     /// Does what has come since the last turn.
     pub(super) fn go_on(&mut self, now: Now) {
         while !self.shard.rights.names.is_empty() {
-            let Names { taken_over, granted, released, kept } =
+            let Names { taken_over, granted, released, parted, kept } =
                 mem::take(&mut self.shard.rights.names);
+            for parted in parted {
+                Sharing::at(self.shard).parts(parted);
+            }
             for (conn, is_kept) in kept {
                 Outlasting::at(self.shard).kept(conn, is_kept, now);
             }
@@ -149,6 +145,9 @@ impl<'a> Holding<'a> {
                 self.release(name, address, left, now);
             }
         }
+        Sharing::at(self.shard).go_on(now);
+        let shared = self.shard.rights.groups.bytes();
+        self.shard.rights.claims.lend(shared);
         let settled = self.shard.rights.claims.look(now);
         self.settle(None, settled, now);
     }
@@ -160,7 +159,7 @@ impl<'a> Holding<'a> {
         left: Option<Box<Bookmark>>,
         now: Now,
     ) {
-        let keeper = self.keeper(&name);
+        let keeper = self.shard.shards.keeper(&name);
         let is_here = keeper == self.shard.shards.here();
         if !is_here && self.shard.life.is_stopping() {
             Outlasting::at(self.shard).leave_at_once(&name, left.as_deref(), now);
@@ -204,6 +203,7 @@ impl<'a> Holding<'a> {
     /// Nothing more is sent to a connection: it lets go of its name, and leaves behind where its client stands. What is to be published for its client is, unless
     /// that waits.
     pub(super) fn leave(&mut self, id: ConnId) {
+        Sharing::at(self.shard).leave(id);
         let here = self.shard.shards.here();
         let Some(conn) = self.shard.conns.conn_ref(id) else { return };
         let Some(found) = self.shard.conns.find_mut(id) else { return };
@@ -244,7 +244,11 @@ impl<'a> Holding<'a> {
             untold = solo.untold(&subs);
             let window = solo.window.take().map(|window| {
                 let mut of = window.into_flight();
-                of.flying.retain(|flying| flying.subs == 0 || flying.subs & kept_of(&subs) != 0);
+                // What is shared is another's now, unless it is told exactly once and was begun.
+                let (kept, shared) = (kept_of(&subs), shared_of(&subs));
+                let is_own =
+                    |of: &Flying| of.subs & kept != 0 || of.subs & shared != 0 && of.qos > 1;
+                of.flying.retain(|flying| flying.subs == 0 || is_own(flying));
                 of
             });
             in_flight = window.filter(|of| !of.is_empty()).map(|of| {
@@ -353,10 +357,16 @@ impl<'a> Holding<'a> {
     }
 }
 
-/// The subscriptions of a connection that outlast it, one bit each: not what its conversation has subscribed to for what it was asked.
+/// The subscriptions of a connection that outlast it, one bit each: not what is shared, which has others meanwhile.
 pub(super) fn kept_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
-    let kept = subs.iter().enumerate().filter(|(_, sub)| sub.told_in.is_none());
+    let kept = subs.iter().enumerate().filter(|(_, sub)| sub.share.is_none());
     kept.fold(0, |set, (at, _)| set | 1 << at)
+}
+
+/// The subscriptions of a connection that are shared, one bit each.
+fn shared_of(subs: &[std::sync::Arc<Subscription>]) -> u64 {
+    let shared = subs.iter().enumerate().filter(|(_, sub)| sub.share.is_some());
+    shared.fold(0, |set, (at, _)| set | 1 << at)
 }
 
 impl Solo {

@@ -17,6 +17,7 @@ use super::input::ConnRef;
 use super::input::Mesh;
 use super::kept;
 use super::lanes::Lane;
+use super::names::CLOSE_LOST;
 use super::names::Holding;
 use super::names::kept_of;
 use super::window::Window;
@@ -40,16 +41,12 @@ impl<'a> Outlasting<'a> {
         Self { shard }
     }
 
-    fn keeper(&mut self, name: &ClientName) -> ShardId {
-        Holding::at(self.shard).keeper(name)
-    }
-
     /// Goes on from the sessions that lie in the folder, as far as their names are kept here.
     pub(super) fn restore(&mut self, restored: &asks::Restored, now: Now) {
         let here = self.shard.shards.here();
         for (name, bytes) in &*restored.sessions {
             let name = ClientName::kept(name);
-            if self.keeper(&name) != here {
+            if self.shard.shards.keeper(&name) != here {
                 continue;
             }
             self.shard.rights.keeping.found(name.clone());
@@ -100,10 +97,11 @@ impl<'a> Outlasting<'a> {
             return false;
         }
         hold.is_lying = record.is_some();
+        hold.awaited += u8::from(is_awaited);
         hold.noted = Noted { at_s: seconds(now), acknowledged };
         let name = hold.name.clone();
         let address = Address { shard: here, conn };
-        let keeper = self.keeper(&name);
+        let keeper = self.shard.shards.keeper(&name);
         match keeper == here {
             true => self.keep_here(&name, (address, is_awaited), record, now),
             false => {
@@ -112,6 +110,12 @@ impl<'a> Outlasting<'a> {
             }
         }
         true
+    }
+
+    /// Has a connection's session written, and waits for that and for whatever else its client is to be told of; false: there is nothing to wait for.
+    pub(super) fn settle_first(&mut self, id: ConnId, now: Now) -> bool {
+        let _is_written: bool = self.keep(id, true, now);
+        self.hold_mut(id).is_some_and(|hold| hold.awaited > 0)
     }
 
     /// What is to lie in the folder of a connection's session while its client is there.
@@ -185,7 +189,10 @@ impl<'a> Outlasting<'a> {
         if seconds(now).saturating_sub(at_s) < after_s {
             return;
         }
-        let keeper = self.hold_mut(id).map(|hold| hold.name.clone()).map(|name| self.keeper(&name));
+        let keeper = self
+            .hold_mut(id)
+            .map(|hold| hold.name.clone())
+            .map(|name| self.shard.shards.keeper(&name));
         // What lies there is good for longer: it can wait for those who are waited for.
         if keeper.is_some_and(|keeper| self.shard.outgoing.has_room(keeper, Lane::Control)) {
             let _is_written: bool = self.keep(id, false, now);
@@ -313,14 +320,22 @@ impl<'a> Outlasting<'a> {
         self.shard.shards.here()
     }
 
-    /// A connection's session is written, or cannot be: then it ends with its connection.
+    /// A connection's session is written, or it is in a group that it shares; or that cannot be: then it ends with its connection.
     pub(super) fn kept(&mut self, conn: ConnRef, is_kept: bool, now: Now) {
         if self.shard.conns.find_ref(conn).is_none() {
             return;
         }
-        if !is_kept && let Some(hold) = self.hold_mut(conn.id) {
-            hold.is_lost = true;
+        let Some(hold) = self.hold_mut(conn.id) else { return };
+        hold.awaited = hold.awaited.saturating_sub(1);
+        hold.is_lost |= !is_kept;
+        // One answer is enough to say no, and all of them to say yes.
+        if !is_kept || hold.awaited == 0 {
+            self.shard.session_kept(conn.id, is_kept, now);
         }
-        self.shard.session_kept(conn.id, is_kept, now);
+        if !is_kept && !self.shard.conns.is_closing(conn.id) {
+            // Nobody had asked: a session that is gone on with is in its groups again.
+            let reason = "there is no room for one more who shares the subscription";
+            self.shard.close(conn.id, CLOSE_LOST, reason, now);
+        }
     }
 }

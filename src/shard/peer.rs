@@ -15,10 +15,12 @@ pub struct Peer {
     pub certificate: Option<Box<Certificate>>,
     /// A proxy has said that, before anything else.
     pub is_passed_on: bool,
+    /// What the peer says comes by TLS: one listener's addresses need not all be alike in that.
+    pub is_encrypted: bool,
 }
 
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
-        Self { address, certificate: None, is_passed_on: false }
+        Self { address, certificate: None, is_passed_on: false, is_encrypted: false }
     }
 }

@@ -4,11 +4,13 @@
 
 use super::allowance::Allowances;
 use super::claims::Claims;
+use super::groups::Groups;
 use super::hold::Names;
 use super::keeping::Keeping;
 use super::registrar::Registrar;
 use super::settings::Settings;
 use super::tokens::Tokens;
+use crate::limits::SHARED_SHARE;
 
 /// One shard's part in who may come in, and what they may do.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Rights {
     pub(super) names: Names,
     /// Which sessions whose names are kept here lie in a folder.
     pub(super) keeping: Keeping,
+    /// Groups that share subscriptions, and are kept here.
+    pub(super) groups: Groups,
     pub(super) tokens: Tokens,
     /// On the shard that counts: everyone who is counted.
     pub(super) registrar: Registrar,
@@ -29,10 +33,12 @@ pub(super) struct Rights {
 impl Rights {
     pub(super) fn new(settings: &Settings) -> Self {
         let rates_max = settings.memory.rates_max();
+        let sessions_bytes = settings.memory.sessions_bytes_max;
         Self {
-            claims: Claims::within(settings.memory.sessions_bytes_max),
+            claims: Claims::within(sessions_bytes),
             names: Names::default(),
             keeping: Keeping::new(settings),
+            groups: Groups::within(sessions_bytes / SHARED_SHARE),
             tokens: Tokens::new(settings),
             registrar: Registrar::new(settings.access.limits, rates_max),
             allowances: Allowances::within(rates_max),

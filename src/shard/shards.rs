@@ -2,8 +2,12 @@
 //!
 //! Invariant: it never changes while the shard lives. Never knows a party that is no shard.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+
+use super::bookmark::ClientName;
 use crate::event::Homes;
 use crate::event::ShardId;
 
@@ -42,6 +46,12 @@ impl Shards {
     pub(super) fn others(&self) -> impl Iterator<Item = ShardId> + use<> {
         let here = self.here;
         self.all().filter(move |shard| *shard != here)
+    }
+
+    /// The shard that keeps a name, or a group that shares a subscription.
+    pub(super) fn keeper(&self, name: &ClientName) -> ShardId {
+        let hash = FixedState::default().hash_one(name);
+        ShardId(u16::try_from(hash % u64::from(self.count())).expect("it is a shard's number"))
     }
 
     /// Which shard orders which topic.

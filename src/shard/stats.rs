@@ -21,7 +21,7 @@ pub struct Behind {
     pub outbox_bytes: u64,
 }
 
-/// Sessions whose clients are gone.
+/// Sessions whose clients are gone, and what clients share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionsLeft {
     pub sessions: u64,
@@ -32,6 +32,8 @@ pub struct SessionsLeft {
     pub crowded_out: u64,
     /// Sessions that could not be written to the folder when they were to be.
     pub unkept: u64,
+    /// Messages of shared subscriptions that were dropped, since none of those who share them could take them.
+    pub unshared: u64,
 }
 
 /// Counters since the start, and a few levels.

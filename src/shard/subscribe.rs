@@ -14,6 +14,7 @@ use super::closes::CLOSE_POLICY;
 use super::input::ConnId;
 use super::names::Holding;
 use super::playing::check_seek;
+use super::sharing::Sharing;
 use super::solo::ReplayTarget;
 use super::solo::Solo;
 use super::transport::Voice;
@@ -363,6 +364,7 @@ impl Shard {
     /// Moves a solo connection to the class of these subscriptions.
     pub(super) fn enter_class(&mut self, id: ConnId, subs: Vec<Arc<Subscription>>) {
         let Some(voice) = self.conns.voice_of(id) else { return };
+        Sharing::at(self).changed(id, &subs);
         self.leave_class(id);
         if subs.is_empty() {
             return;

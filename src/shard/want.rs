@@ -98,7 +98,7 @@ impl Shard {
         };
         self.settings.within_bounds(asked)?;
         let is_granted = |topic| who.principal.may_subscribe(topic);
-        let missing = asked.topics.iter().find(|topic| !is_granted(topic));
+        let missing = asked.patterns().find(|topic| !is_granted(topic));
         let confined = match part {
             Part::Refused if missing.is_some() => None,
             _ => who.confine(asked),
@@ -142,14 +142,14 @@ impl Settings {
     /// Why nothing is left of a subscription whose topics are granted: each is of a type of event that needs a role, and the first is named.
     pub(super) fn why_barred(&self, asked: &Subscription) -> Refusal {
         let event_types = &self.access.event_types;
-        let roles = asked.topics.first().and_then(|topic| match topic {
+        let roles = asked.patterns().next().and_then(|topic| match topic {
             TopicPattern::Exact(name) => {
                 let name = self.views.of_protocol(HOUSE).name_of(name);
                 event_types.roles_for(&name).map(|roles| roles.join(" or "))
             }
             TopicPattern::Wild(_) => None,
         });
-        let topic = asked.topics.first().map_or("", TopicPattern::as_str);
+        let topic = asked.patterns().next().map_or("", TopicPattern::as_str);
         let message = match roles.as_deref() {
             None | Some("") => format!("{topic} is for nobody (event_types)"),
             Some(roles) => format!("{topic} needs the role {roles} (event_types)"),
@@ -161,7 +161,7 @@ impl Settings {
     fn within_bounds(&self, asked: &Subscription) -> Result<(), Refusal> {
         let Bounds { topic_bytes_max, filter_bytes_max, .. } = self.bounds;
         let is_long = |topic: &&str| topic.len() > topic_bytes_max;
-        if let Some(topic) = asked.topics.iter().map(TopicPattern::as_str).find(is_long) {
+        if let Some(topic) = asked.patterns().map(TopicPattern::as_str).find(is_long) {
             let bytes = topic.len();
             let message = format_args!(
                 "topic_bytes_max: {topic} has {bytes} bytes; at most {topic_bytes_max} are allowed"

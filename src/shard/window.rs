@@ -170,6 +170,23 @@ impl Window {
         was_full
     }
 
+    /// The quality of service with which an event is in flight to one of these subscriptions, if it is.
+    pub(super) fn qos_in_flight(&self, event: &Arc<Event>, subs: u64) -> Option<u8> {
+        let is_it = |of: &&Flying| Arc::ptr_eq(&of.event, event) && of.subs & subs != 0;
+        self.flying.iter().find(is_it).map(|flying| flying.qos)
+    }
+
+    /// The event that is in flight under a number, and to which subscriptions.
+    pub(super) fn in_flight_as(&self, number: u16) -> Option<(Arc<Event>, u64)> {
+        let flying = self.flying.iter().find(|flying| flying.number == number);
+        flying.map(|flying| (Arc::clone(&flying.event), flying.subs))
+    }
+
+    /// The events that are in flight.
+    pub(super) fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.flying.iter().map(|flying| &flying.event)
+    }
+
     /// Whether something of it is to be told exactly once.
     pub(super) fn is_once(&self) -> bool {
         !self.received.is_empty() || self.flying.iter().any(|flying| flying.qos > 1)

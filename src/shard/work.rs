@@ -39,6 +39,7 @@ impl Shard {
             || !self.telling.solos.is_empty()
             || self.rights.tokens.is_revoking()
             || !self.rights.names.is_empty()
+            || self.rights.groups.is_woken()
             || self.can_read_on()
             || self.can_go_on_with_past()
             || self.intake.has_unheard()

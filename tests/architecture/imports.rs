@@ -131,6 +131,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
                 "encoded",
                 "flight",
                 "gathered",
+                "groups",
                 "home",
                 "intake",
                 "keeping",
@@ -165,7 +166,7 @@ const ORDER: [(&str, &[&[&str]]); 4] = [
         "config",
         &[
             &["error"],
-            &["file", "hooks", "levels", "places", "rows", "takes"],
+            &["file", "hooks", "levels", "listen", "places", "rows", "takes"],
             &[
                 "dialects",
                 "keys",

@@ -18,6 +18,7 @@ mod publish_rate;
 mod retained;
 mod sends;
 mod sessions;
+mod shared;
 mod simulation;
 mod since_last;
 mod snapshot;

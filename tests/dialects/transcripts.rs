@@ -82,6 +82,10 @@ fn set(settings: &mut Settings, key: &str, value: &str) {
             naming_of(settings, key).names.push(named);
         }
         "keys" => settings.access = Arc::new(access_with_keys()),
+        "mqtt.shared" => {
+            let is_on = u64::from(value == "on");
+            assert!(Arc::make_mut(&mut settings.views).set("mqtt", "shared", is_on), "{key}");
+        }
         "mqtt.session_s_max" => {
             let seconds = value.parse().expect("seconds");
             assert!(

@@ -18,6 +18,9 @@ LIVES = [*LOG, "whatever_happens"]
 COUNTED = [*LOG, "counted::"]
 KILLS = ["sh", "-c", "cargo build -j 2 --quiet && cd tests/clients/python && FANWIRE_KILLS=16 python3 -m unittest test_kill"]
 TOPICS = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "durable_topics"]
+SESSIONS = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "sessions::"]
+SHARED = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "shared::"]
+RETAINED = ["cargo", "test", "-j", "2", "--quiet", "--test", "core", "retained::"]
 
 # Name, what is broken, file, what stands there, what is put in its place, and by what it is to be found.
 SABOTAGES = [
@@ -188,6 +191,102 @@ SABOTAGES = [
         "            wants_sync: ack == Ack::Durable,\n",
         "            wants_sync: false,\n",
         TOPICS,
+    ),
+    (
+        "S1",
+        "a session is said to be kept though the store could not write it",
+        "src/shard/outlasting.rs",
+        "        self.tell_kept(who, result.is_ok());\n",
+        "        self.tell_kept(who, true);\n",
+        SESSIONS,
+    ),
+    (
+        "S2",
+        "who waits for a store that does not answer waits for ever",
+        "src/shard/outlasting.rs",
+        "        for who in self.shard.rights.keeping.take_late(before_ms) {\n",
+        "        for who in self.shard.rights.keeping.take_late(before_ms.min(0)) {\n",
+        SESSIONS,
+    ),
+    (
+        "S3",
+        "a session of which something is told exactly once lies in the folder while its client is there",
+        "src/shard/outlasting.rs",
+        "        let is_once = is_once || standing.is_once() || self.is_once(id);\n",
+        "        let is_once = false && is_once || standing.homes.len() == usize::MAX;\n",
+        SESSIONS,
+    ),
+    (
+        "S4",
+        "the time of a session does not pass while the server is down",
+        "src/shard/outlasting.rs",
+        "                kept::read(bytes, now)\n",
+        "                kept::read(bytes, Now { wall_us: now.wall_us / 2, ..now })\n",
+        SESSIONS,
+    ),
+    (
+        "S5",
+        "a will is not kept with its session",
+        "src/shard/names.rs",
+        "            Box::new(Bookmark { words, lasts_s, is_met, will, is_durable, ..bookmark })\n",
+        "            drop(will);\n            Box::new(Bookmark { words, lasts_s, is_met, is_durable, ..bookmark })\n",
+        SESSIONS,
+    ),
+    (
+        "S6",
+        "what waits in an outbox is not told again",
+        "src/shard/names.rs",
+        "                *at = event.time_us.saturating_sub(1).min(*at);\n",
+        "                *at = event.time_us.max(*at);\n",
+        SESSIONS,
+    ),
+    (
+        "T1",
+        "who is told what is retained does not know which of it is on its way as it subscribes",
+        "src/shard/solo.rs",
+        "            untold.since_us = if untold.is_of_states { now.wall_us } else { 0 };\n",
+        "            untold.since_us = now.wall_us.min(0);\n",
+        RETAINED,
+    ),
+    (
+        "T2",
+        "a WebSocket that never says CONNECT stays open",
+        "src/shard/lifecycle.rs",
+        "    settings.silence(conn.voice) == Some(Silence::Agreed) && !conn.caller.has_agreed()\n",
+        "    settings.silence(conn.voice) == Some(Silence::Pinged) && !conn.caller.has_agreed()\n",
+        RETAINED,
+    ),
+    (
+        "G1",
+        "what was in flight to a member that ends goes to nobody",
+        "src/shard/sharing.rs",
+        "            let back = back.filter(|event| !stays(event)).collect();\n",
+        "            let back = back.filter(|event| stays(event)).collect();\n",
+        SHARED,
+    ),
+    (
+        "G2",
+        "a member is handed more than it takes",
+        "src/shard/groups.rs",
+        "        self.ahead < self.ahead_max\n",
+        "        self.ahead < self.ahead_max + 8\n",
+        SHARED,
+    ),
+    (
+        "G3",
+        "what waits is forgotten when somebody has room again",
+        "src/shard/groups.rs",
+        "        std::mem::take(&mut group.is_woken) && group.has_backlog()\n",
+        "        std::mem::take(&mut group.is_woken) && group.backlog.len() > 9\n",
+        SHARED,
+    ),
+    (
+        "G4",
+        "a member that is done is not said to be",
+        "src/shard/groups.rs",
+        "            member.ahead = member.ahead.saturating_sub(1);\n",
+        "            member.ahead = member.ahead.saturating_sub(u16::from(back.is_some()));\n",
+        SHARED,
     ),
 ]
 

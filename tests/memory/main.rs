@@ -10,6 +10,7 @@ mod allocations;
 mod heap;
 mod input_bounds;
 mod large_event;
+mod mqtt_idle;
 mod resuming;
 #[path = "../support/scene.rs"]
 mod scene;

@@ -123,7 +123,7 @@ fn the_data_folder_passes_on_with_everything_in_it() {
 
 #[test]
 fn a_server_that_is_started_to_take_over_does_so_without_refusing_anybody() {
-    let mut process = Process::start("over", "peat.listen = '127.0.0.1:0'\n", &[]);
+    let mut process = Process::start("over", "peat.listen = ['127.0.0.1:0', '127.0.0.1:0']\n", &[]);
     let address: SocketAddr = process.address.parse().unwrap();
     let mut client = Client::open(address, "/v1/ws", "").unwrap();
     client.hear();

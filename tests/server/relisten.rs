@@ -105,6 +105,33 @@ fn listeners_are_added_moved_and_taken_away_while_everybody_stays() {
 }
 
 #[test]
+fn a_dialect_gets_and_loses_addresses_beside_those_that_it_has() {
+    let text = |listens: &str| format!("listen = '127.0.0.1:0'\npeat.listen = {listens}\n");
+    let mut scene = Scene::new(&text("'127.0.0.1:0'"));
+    let all = |scene: &mut Scene| -> Vec<SocketAddr> {
+        scene.running().addresses_of(Port::Own("peat")).collect()
+    };
+    let first = all(&mut scene)[0];
+    let mut client = Client::open(first, "/ws/subscribe?collections=a", "").unwrap();
+    assert_eq!(
+        scene.taken(&text("['127.0.0.1:0', '127.0.0.2:0', '127.0.0.1:0']")),
+        ["peat.listen"]
+    );
+    let three = all(&mut scene);
+    assert_eq!((three.len(), three[0]), (3, first));
+    three.iter().for_each(|address| is_healthy(*address));
+    assert_eq!(scene.taken(&text("['127.0.0.2:0', '127.0.0.1:0']")), ["peat.listen"]);
+    let two = all(&mut scene);
+    assert_eq!(two, [three[1], first]);
+    two.iter().for_each(|address| is_healthy(*address));
+    is_closed(three[2]);
+    // Who came by one of them is there.
+    let shared = scene.running().address();
+    assert!(ask(shared, "POST /v1/publish/a", "", "{\"n\":1}").starts_with("HTTP/1.1 20"));
+    assert!(client.hear().is_object());
+}
+
+#[test]
 fn what_cannot_be_listened_on_changes_nothing_and_is_named() {
     let mut scene = Scene::new("listen = '127.0.0.1:0'\n");
     let address = scene.running().address();

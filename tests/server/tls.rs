@@ -330,6 +330,59 @@ fn a_listener_may_stay_plain_and_pages_of_the_other_are_its_own() {
     }
 }
 
+/// CONNECT of MQTT 5, of a client without a name; the beginning of what it is answered.
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00";
+const CONNACK: u8 = 0x20;
+
+#[test]
+fn one_dialect_has_several_addresses_some_in_the_clear_and_some_with_tls() {
+    // Both orders: which is meant is said by the address, and not by which comes first.
+    for text in [
+        "mqtt.listen = ['tcp://127.0.0.1:0', 'tls://127.0.0.1:0', '127.0.0.1:0']\ntls.hsts_s = 600\n",
+        "mqtt.listen = ['127.0.0.1:0', 'tls://127.0.0.1:0', 'tcp://127.0.0.1:0']\ntls.plain_listeners = ['mqtt.listen']\ntls.hsts_s = 600\n",
+    ] {
+        let server = Secured::start(2, text);
+        let port = fanwire::shard::Port::Own("mqtt");
+        let places: Vec<_> = server.running().addresses_of(port).collect();
+        let is_plain = [true, false, text.contains("plain_listeners")];
+        assert_eq!(places.len(), 3);
+        for (address, is_plain) in places.into_iter().zip(is_plain) {
+            // Some of each, so that both cores answer.
+            for _ in 0..8 {
+                let mut first = [0; 1];
+                if is_plain {
+                    let mut socket = TcpStream::connect(address).unwrap();
+                    socket.write_all(CONNECT).unwrap();
+                    socket.read_exact(&mut first).unwrap();
+                } else {
+                    let mut stream = connect(address, "localhost", &server.client());
+                    stream.write_all(CONNECT).unwrap();
+                    stream.read_exact(&mut first).unwrap();
+                }
+                assert_eq!(first, [CONNACK], "{address} {is_plain}");
+            }
+            let answer = if is_plain {
+                let mut socket = TcpStream::connect(address).unwrap();
+                socket.write_all(HEALTH).unwrap();
+                let mut answer = String::new();
+                socket.read_to_string(&mut answer).unwrap();
+                answer
+            } else {
+                let mut stream = connect(address, "localhost", &server.client());
+                stream.write_all(HEALTH).unwrap();
+                read_all(&mut stream)
+            };
+            // Only who is answered encrypted is told to ask in no other way.
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            assert_eq!(
+                answer.to_ascii_lowercase().contains("strict-transport-security"),
+                !is_plain,
+                "{answer}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_certificate_of_the_servers_own_is_kept_and_used_again() {
     let folder = Folder::new();

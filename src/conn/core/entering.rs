@@ -42,7 +42,7 @@ impl<W: World> Core<W> {
             let port = open.port;
             match open.listener.accept() {
                 Accepted::Conn(socket, peer) if open.has_handshake() => {
-                    self.begin_handshake(socket, peer, port, now);
+                    self.begin_handshake((socket, peer), index, now);
                 }
                 Accepted::Conn(socket, peer) => {
                     let Some(conn) = self.world.open(port, peer.into(), now) else { continue };

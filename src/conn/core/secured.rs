@@ -20,7 +20,6 @@ use crate::conn::tls::Outcome;
 use crate::conn::world::World;
 use crate::limits::TLS_STEPS_PER_TURN_MAX;
 use crate::shard::ConnId;
-use crate::shard::Port;
 use crate::shard::Stats;
 
 impl<W: World> Core<W> {
@@ -33,11 +32,15 @@ impl<W: World> Core<W> {
         has_room
     }
 
-    /// Begins a handshake with a client that was just accepted.
-    pub(super) fn begin_handshake(&mut self, socket: OwnedFd, peer: IpAddr, port: Port, now: Now) {
-        let has = |open: &&Open| open.port == port;
-        let Some(open) = self.listeners.iter().find(has) else { return };
-        let (is_secured, takes_header) = (open.is_secured, open.takes_header);
+    /// Begins a handshake with a client that was just accepted at one of the listeners.
+    pub(super) fn begin_handshake(
+        &mut self,
+        (socket, peer): (OwnedFd, IpAddr),
+        index: usize,
+        now: Now,
+    ) {
+        let Some(open) = self.listeners.get(index) else { return };
+        let Open { port, is_secured, takes_header, .. } = *open;
         if takes_header && !self.proxies.contain(peer) {
             return tracing::debug!(%peer, "it is no proxy that is trusted: its connection is closed");
         }

@@ -195,7 +195,8 @@ impl Handshake {
     /// Who is at the far end, as it has come out.
     pub(in crate::conn) fn far_end(&self) -> Peer {
         let is_passed_on = self.header == Header::Read;
-        Peer { address: self.peer, certificate: self.certificate(), is_passed_on }
+        let is_encrypted = self.tls.is_some();
+        Peer { address: self.peer, certificate: self.certificate(), is_passed_on, is_encrypted }
     }
 
     /// What is left for the connection.

@@ -11,6 +11,7 @@ use crate::wire::mqtt::Property;
 use crate::wire::mqtt::PropertyId;
 use crate::wire::mqtt::Subscribe;
 use crate::wire::mqtt::packet_bytes;
+use crate::wire::mqtt::put_header;
 use crate::wire::mqtt::put_subscribe;
 
 /// The SUBSCRIBE that asks for one filter of another as that does.
@@ -31,14 +32,39 @@ pub(super) fn alone(subscribe: &Subscribe<'_>, filter: &str, options: Options) -
 
 /// What a session remembers, written.
 pub(super) fn written<'p>(
-    taken: &BTreeSet<u16>,
+    taken: impl ExactSizeIterator<Item = u16>,
     packets: impl Iterator<Item = &'p [u8]>,
 ) -> Box<[u8]> {
     let count = u16::try_from(taken.len()).expect("they are bounded far below");
     let mut out = count.to_be_bytes().to_vec();
-    taken.iter().for_each(|id| out.extend_from_slice(&id.to_be_bytes()));
+    taken.for_each(|id| out.extend_from_slice(&id.to_be_bytes()));
     packets.for_each(|packet| out.extend_from_slice(packet));
     out.into()
+}
+
+/// What a packet begins with that is a request of another protocol's: as none of a client's does that is kept.
+const REQUEST: u8 = 0xf0;
+
+/// Appends a request of another protocol's, behind which there was a subscription: how many of them there had been, what its client's topics begin with, and what was said.
+pub(super) fn put_request((count, base, said): (u64, &str, &[u8]), out: &mut Vec<u8>) {
+    let mut body = count.to_be_bytes().to_vec();
+    let base_bytes = u16::try_from(base.len()).expect("topics are bounded far below");
+    body.extend_from_slice(&base_bytes.to_be_bytes());
+    body.extend_from_slice(base.as_bytes());
+    body.extend_from_slice(said);
+    put_header(REQUEST, body.len(), out);
+    out.extend_from_slice(&body);
+}
+
+/// The same, if a packet is one.
+pub(super) fn request_of(packet: &[u8]) -> Option<(u64, &str, &[u8])> {
+    let (first, rest) = packet.split_first()?;
+    let length_bytes = 1 + rest.iter().position(|byte| *byte < 0x80)?;
+    let (count, rest) = rest.get(length_bytes..)?.split_first_chunk()?;
+    let (base_bytes, rest) = rest.split_first_chunk()?;
+    let (base, said) = rest.split_at_checked(usize::from(u16::from_be_bytes(*base_bytes)))?;
+    let base = std::str::from_utf8(base).ok()?;
+    (*first == REQUEST).then_some((u64::from_be_bytes(*count), base, said))
 }
 
 /// The same, read; what cannot be is left out.
@@ -58,4 +84,26 @@ pub(super) fn read(words: &[u8]) -> (BTreeSet<u16>, Vec<&[u8]>) {
         rest = behind;
     }
     (taken, packets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_requests_and_all() {
+        let taken = BTreeSet::from([7, 300]);
+        let mut request = Vec::new();
+        put_request((3, "spec/c", b"{\"id\":1}"), &mut request);
+        let subscribe = [0x82, 5, 0, 1, 0, 0, 0];
+        let packets = [&subscribe[..], &request];
+        let words = written(taken.iter().copied(), packets.into_iter());
+        assert_eq!(read(&words), (taken, packets.to_vec()));
+        assert_eq!(request_of(&request), Some((3, "spec/c", &b"{\"id\":1}"[..])));
+        assert_eq!(request_of(&subscribe), None);
+        for cut in 0..request.len() {
+            let cut = request_of(&request[..cut]);
+            assert!(cut.is_none_or(|(count, base, _)| (count, base) == (3, "spec/c")));
+        }
+    }
 }

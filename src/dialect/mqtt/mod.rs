@@ -61,16 +61,25 @@ pub static PROTOCOL: Protocol = Protocol {
         published_under: None,
     }),
     packets: Some(&PACKETS),
-    settings: &[Setting {
-        name: SESSION_S_MAX,
-        takes: SettingTakes::Number { min: 0, max: limits::SESSION_S_MAX, unit: "seconds" },
-        default: limits::SESSION_S_DEFAULT,
-        doc: "How long the session of an MQTT client that is gone is kept at most: as long as one of 3.1.1 is that is not clean, and one of 5 that asks for more. 0: a session ends with its connection.",
-    }],
+    settings: &[
+        Setting {
+            name: SESSION_S_MAX,
+            takes: SettingTakes::Number { min: 0, max: limits::SESSION_S_MAX, unit: "seconds" },
+            default: limits::SESSION_S_DEFAULT,
+            doc: "How long the session of an MQTT client that is gone is kept at most: as long as one of 3.1.1 is that is not clean, and one of 5 that asks for more. 0: a session ends with its connection.",
+        },
+        Setting {
+            name: SHARED,
+            takes: SettingTakes::Switch,
+            default: 1,
+            doc: "Whether clients may share subscriptions (`$share/GROUP/FILTER`). `false`: each is refused with 0x9E, and CONNACK says that there are none.",
+        },
+    ],
 };
 
-/// The setting's name; what it means stands above.
+/// The settings' names; what they mean stands above.
 const SESSION_S_MAX: &str = "session_s_max";
+const SHARED: &str = "shared";
 
 static PACKETS: Packets = Packets {
     // What begins with a letter is a method of HTTP; whatever else does not begin with CONNECT is closed by who hears packets.

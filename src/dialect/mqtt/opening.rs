@@ -1,5 +1,7 @@
 //! CONNECT, until it is answered: who the client is, and what both sides may send.
 
+use super::PROTOCOL;
+use super::SHARED;
 use super::V4;
 use super::V5;
 use super::message::Message;
@@ -119,7 +121,9 @@ impl Opened {
         };
         //= mqtt-v5.0#3.1.2.11.4
         //# The Server MUST NOT send packets exceeding Maximum Packet Size to the Client.
-        if packet_bytes_max > 0 && opened.connack(0, false).len() > packet_bytes_max as usize {
+        if packet_bytes_max > 0
+            && opened.connack((0, shares(context)), false).len() > packet_bytes_max as usize
+        {
             let what = "the client takes no packet as large as CONNACK";
             return refuse(Reason::PACKET_TOO_LARGE, what, steps);
         }
@@ -150,7 +154,7 @@ impl Opened {
     /// The client is let in, and goes on with a session if there is one; a packet of its may have so many bytes.
     pub(super) fn let_in(
         &self,
-        packet_bytes_max: usize,
+        (packet_bytes_max, shares): (usize, bool),
         is_resumed: bool,
         steps: &mut Vec<Step>,
     ) -> Terms {
@@ -165,19 +169,21 @@ impl Opened {
         let most = if self.window == 0 { u16::MAX } else { self.window };
         let bytes_max = self.packet_bytes_max;
         steps.push(Step::Window { most: most.min(MQTT_SEND_MAX), bytes_max });
-        steps.push(Step::say(self.connack(packet_bytes_max, is_resumed)));
+        steps.push(Step::say(self.connack((packet_bytes_max, shares), is_resumed)));
         let Self { publisher, packet_bytes_max, .. } = *self;
-        Terms { version, wants_reasons, publisher, packet_bytes_max }
+        Terms { version, wants_reasons, shares, publisher, packet_bytes_max }
     }
 
     /// CONNACK, to a client that is let in; a packet of its may have so many bytes.
-    fn connack(&self, packet_bytes_max: usize, is_resumed: bool) -> Vec<u8> {
+    fn connack(&self, (packet_bytes_max, shares): (usize, bool), is_resumed: bool) -> Vec<u8> {
         let mut properties = Vec::new();
         let mut put = |id, number| Property::Number(id, number).put(&mut properties);
         put(PropertyId::ReceiveMaximum, u32::from(MQTT_RECEIVE_MAX));
         put(PropertyId::TopicAliasMaximum, u32::from(MQTT_TOPIC_ALIASES_MAX));
         put(PropertyId::MaximumPacketSize, u32::try_from(packet_bytes_max).unwrap_or(u32::MAX));
-        put(PropertyId::SharedAvailable, 0);
+        if !shares {
+            put(PropertyId::SharedAvailable, 0);
+        }
         //= mqtt-v5.0#3.2.2.3.2
         //# If the Session Expiry Interval is absent the value in the CONNECT packet is used. The server uses this property to inform the
         //# Client that it is using a value other than that sent by the Client in the CONNECT.
@@ -206,6 +212,11 @@ impl Opened {
         };
         say_refused((self.version, self.packet_bytes_max), reason, why, steps);
     }
+}
+
+/// Whether clients may share subscriptions.
+pub(super) fn shares(context: &Context<'_>) -> bool {
+    context.views.is_on(&PROTOCOL, SHARED)
 }
 
 /// A will, and how long it waits.

@@ -60,6 +60,8 @@ pub(super) struct Terms {
     pub(super) version: Version,
     /// It wants to know why something was not done.
     pub(super) wants_reasons: bool,
+    /// It may share subscriptions.
+    pub(super) shares: bool,
     /// What it calls itself, as a hash.
     pub(super) publisher: u64,
     /// Bytes of the largest packet that it takes; 0: any.
@@ -75,8 +77,8 @@ const REQUEST: u32 = 1 << 18;
 
 impl Publications {
     /// Messages of QoS 2 that were taken and not released.
-    pub(super) const fn taken(&self) -> &BTreeSet<u16> {
-        &self.taken
+    pub(super) fn taken(&self) -> impl ExactSizeIterator<Item = u16> {
+        self.taken.iter().copied()
     }
 
     /// Whether something is said or was heard exactly once.
@@ -158,7 +160,7 @@ impl Publications {
 
     /// Bytes of what is known of them.
     pub(super) fn held_bytes(&self) -> usize {
-        self.alias_bytes + self.taken.len() * TAKEN_BYTES
+        size_of::<Self>() + self.alias_bytes + self.taken.len() * TAKEN_BYTES
     }
 
     /// The name of a message's topic, by its alias if it has one.
@@ -223,11 +225,16 @@ impl Publications {
         Ok(None)
     }
 
-    /// The client answers a message, or goes on with one of its own.
-    pub(super) fn hear_ack(&mut self, ack: &Ack<'_>, terms: Terms, steps: &mut Vec<Step>) {
+    /// The client answers a message, or goes on with one of its own, if it has published any.
+    pub(super) fn hear_ack(
+        own: Option<&mut Self>,
+        ack: &Ack<'_>,
+        terms: Terms,
+        steps: &mut Vec<Step>,
+    ) {
         match ack.kind {
             AckKind::Released => {
-                let reason = match self.taken.remove(&ack.id) {
+                let reason = match own.is_some_and(|own| own.taken.remove(&ack.id)) {
                     true => {
                         steps.push(Step::Uncounted);
                         Reason::SUCCESS

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::asking::Asking;
+use super::kept;
 use super::message::put_correlation;
 use super::names;
 use super::publishing::Terms;
@@ -19,6 +20,7 @@ use crate::dialect::BY_TOPIC;
 use crate::dialect::Context;
 use crate::dialect::Correspond;
 use crate::dialect::Delivery;
+use crate::dialect::Refusal;
 use crate::dialect::Request;
 use crate::dialect::Said;
 use crate::dialect::Step;
@@ -91,18 +93,22 @@ struct Notice {
     /// With its topic before what its protocol calls it.
     subscription: Subscription,
     number: u16,
+    /// What asked for the subscription, and how many there had been before it.
+    asked: (Box<[u8]>, u64),
     /// With which quality of service it is told; `None`: no filter is to its topic, so it is not.
     told: Option<QoS>,
 }
 
 impl Notice {
     /// Of a subscription of the client whose topics begin so.
-    fn of(subscription: &Subscription, base: &str, number: u16) -> Self {
+    fn of(subscription: &Subscription, asking: (&Asking, u64), number: u16) -> Self {
+        let (Asking { base, payload, .. }, count) = asking;
         let name = (BY_TOPIC.name_of)(&subscription.id);
         let id = format!("{base}/notify/{name}{BEHIND_TOPIC}{}", subscription.id);
         Self {
             subscription: Subscription { id: id.into(), ..subscription.clone() },
             number,
+            asked: (payload.clone(), count),
             told: None,
         }
     }
@@ -133,7 +139,10 @@ impl Requests {
     pub(super) fn held_bytes(&self) -> usize {
         let waiting: usize = self.waiting.iter().map(Asking::held_bytes).sum();
         let answering = self.answering.as_ref().map_or(0, |of| of.asking.held_bytes());
-        let notices = self.notices.iter().map(|of| size_of::<Notice>() + of.subscription.id.len());
+        let notices = self
+            .notices
+            .iter()
+            .map(|of| size_of::<Notice>() + of.subscription.id.len() + of.asked.0.len());
         size_of::<Self>() + waiting + answering + notices.sum::<usize>() + self.talk.held_bytes()
     }
 
@@ -144,6 +153,55 @@ impl Requests {
             talk.shows(shown);
         }
         Self { talk, waiting: VecDeque::new(), answering: None, notices: Vec::new(), noticed: 0 }
+    }
+
+    /// What would make its subscriptions anew: those that are told, as packets.
+    pub(super) fn packets(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.notices.iter().filter(|notice| notice.told.is_some()).map(|notice| {
+            let (said, count) = &notice.asked;
+            let base = notice.topic().rsplit_once("/notify/").map_or("", |(base, _)| base);
+            let mut out = Vec::new();
+            kept::put_request((*count, base, said), &mut out);
+            out
+        })
+    }
+
+    /// The client goes on with a session that had these; what it is told of them.
+    pub(super) fn resume(
+        &mut self,
+        packets: &[&[u8]],
+        (ears, context): (Ears<'_>, &Context<'_>),
+    ) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        for (count, base, said) in packets.iter().filter_map(|packet| kept::request_of(packet)) {
+            let asking = Asking { base: base.into(), payload: said.into(), correlation: None };
+            self.talk.hears_from(base);
+            self.talk.goes_on_behind(count);
+            let mut steps = Vec::with_capacity(1);
+            self.talk.hear(Said::Binary(said), &as_seen(context), &mut steps);
+            let Some(Step::Ask { ticket, what: Request::Subscribe(asked) }) = steps.pop() else {
+                continue;
+            };
+            if let (Some(wish), Some(asker)) = (asked.first(), self.talk.asker()) {
+                // It was answered before.
+                let answer = Answer::Subscribed(&[Ok(())]);
+                asker.answered(ticket, answer, &as_seen(context), &mut Vec::new());
+                self.noticed = self.noticed.wrapping_add(1);
+                let mut notice = Notice::of(&wish.subscription, (&asking, count), self.noticed);
+                notice.told = ears.filters.qos_of(notice.topic()).map(|qos| at_most(qos, context));
+                wishes.extend(notice.told.map(|qos| notice.wish(qos, ears.terms)));
+                self.notices.push(notice);
+            }
+        }
+        wishes
+    }
+
+    /// It is known which of those that are told go on.
+    pub(super) fn resumed(&mut self, results: &[Result<(), Refusal>]) {
+        let told = self.notices.iter_mut().filter(|notice| notice.told.is_some());
+        for (notice, _) in told.zip(results).filter(|(_, result)| result.is_err()) {
+            notice.told = None;
+        }
     }
 
     /// Whether a question is the conversation's, or about its subscriptions.
@@ -196,6 +254,7 @@ impl Requests {
                 told => notice.told = told.map(|qos| at_most(qos, context)),
             }
             self.notices.push(notice);
+            keep_first(ears, steps);
         }
         let is_last = !matches!(&answer, Answer::Rows(page) if page.end.is_none());
         let mut said = Vec::with_capacity(1);
@@ -227,7 +286,8 @@ impl Requests {
                     let (mut notice, mut own) = (None, Vec::new());
                     for wish in wishes {
                         self.noticed = self.noticed.wrapping_add(1);
-                        let noted = Notice::of(&wish.subscription, &asking.base, self.noticed);
+                        let count = self.talk.subscription_count().saturating_sub(1);
+                        let noted = Notice::of(&wish.subscription, (&asking, count), self.noticed);
                         let qos = ears.filters.qos_of(noted.topic()).unwrap_or_default();
                         own.push(noted.wish(at_most(qos, context), ears.terms));
                         notice = Some(noted);
@@ -240,7 +300,10 @@ impl Requests {
                     asks = Some((ticket, None));
                     steps.push(Step::Ask { ticket: Ticket::Number(HOSTED), what });
                 }
-                Step::Unsubscribe { id } => steps.extend(self.forget(&id)),
+                Step::Unsubscribe { id } => {
+                    steps.extend(self.forget(&id));
+                    keep_first(ears, steps);
+                }
                 step => steps.push(step),
             }
         }
@@ -290,6 +353,13 @@ impl Requests {
                 notice.told = None;
             }
         }
+    }
+}
+
+/// Has the session kept as it is, if it lasts, before its client is told of that.
+fn keep_first(ears: Ears<'_>, steps: &mut Vec<Step>) {
+    if ears.filters.is_kept {
+        steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
     }
 }
 

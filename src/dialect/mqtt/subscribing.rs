@@ -3,7 +3,6 @@
 //! Invariants: of each filter of a packet it is said, in order, what was granted or why not; a filter that is named again takes the place of the one
 //! before, which loses nothing. Who asks for the same of the same filter is in one class.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use crate::batch::Slow;
 use crate::dialect::Delivery;
 use crate::dialect::Refusal;
 use crate::dialect::Request;
+use crate::dialect::Share;
 use crate::dialect::Step;
 use crate::dialect::Subscription;
 use crate::dialect::Ticket;
@@ -47,8 +47,8 @@ use crate::wire::mqtt::topic;
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    /// Filters that were granted.
-    filters: BTreeMap<Arc<str>, Held>,
+    /// Filters that were granted, in order: most clients have one, for which a tree is ten times as large.
+    filters: Vec<(Arc<str>, Held)>,
     /// Bytes of them.
     filter_bytes: usize,
     /// They outlast the connection.
@@ -57,8 +57,8 @@ pub(super) struct Subscriptions {
     is_once: bool,
     /// SUBSCRIBE that is being carried out.
     awaited: Option<Box<Awaited>>,
-    /// Those that a session is to go on with.
-    going_on: Vec<Arc<str>>,
+    /// Those that a session is to go on with, while that is asked for.
+    going_on: Box<[Arc<str>]>,
 }
 
 /// What is known of a filter that was granted.
@@ -69,8 +69,8 @@ struct Held {
     packet: Box<[u8]>,
 }
 
-/// Bytes of a filter in its tree, besides its text.
-const FILTER_BYTES: usize = 64;
+/// Bytes of a filter in its list, besides its text.
+const FILTER_BYTES: usize = size_of::<(Arc<str>, Held)>() + 24;
 
 /// SUBSCRIBE that is to be answered: of each filter, in order.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Subscriptions {
         let terms = PacketTerms::of(subscribe, answering);
         let (mut filters, mut wishes, mut why) = (Vec::new(), Vec::new(), None);
         for (filter, options) in subscribe.filters.iter() {
-            let is_new = !self.filters.contains_key(filter);
+            let is_new = self.place(filter).is_err();
             let packet = || match self.is_kept {
                 true => kept::alone(subscribe, filter, options),
                 false => Box::default(),
@@ -156,6 +156,13 @@ impl Subscriptions {
         self.filter_bytes + awaited
     }
 
+    /// Whether one of those that are asked for is shared.
+    pub(super) fn awaits_share(&self) -> bool {
+        let shares =
+            |of: &Filtered| matches!(of, Filtered::Asked(id, ..) if topic::shared(id).is_some());
+        self.awaited.as_ref().is_some_and(|awaited| awaited.filters.iter().any(shares))
+    }
+
     /// Whether something is told exactly once.
     pub(super) const fn is_once(&self) -> bool {
         self.is_once
@@ -165,10 +172,29 @@ impl Subscriptions {
         self.is_once |= held.qos == QoS::ExactlyOnce;
         let (own_bytes, packet_bytes) = (FILTER_BYTES + filter.len(), held.packet.len());
         self.filter_bytes += packet_bytes;
-        self.filter_bytes = match self.filters.insert(filter, held) {
-            Some(before) => self.filter_bytes - before.packet.len(),
-            None => self.filter_bytes + own_bytes,
-        };
+        match self.place(&filter) {
+            Ok(place) => {
+                let before = std::mem::replace(&mut self.filters[place].1, held);
+                self.filter_bytes -= before.packet.len();
+            }
+            Err(place) => {
+                self.filters.reserve_exact(1);
+                self.filters.insert(place, (filter, held));
+                self.filter_bytes += own_bytes;
+            }
+        }
+    }
+
+    /// Where a filter is, or would be.
+    fn place(&self, filter: &str) -> Result<usize, usize> {
+        self.filters.binary_search_by(|(of, _)| (**of).cmp(filter))
+    }
+
+    /// A filter is none of the client's any more; what it is called, if it was one.
+    fn remove(&mut self, filter: &str) -> Option<Arc<str>> {
+        let (filter, held) = self.filters.remove(self.place(filter).ok()?);
+        self.filter_bytes -= FILTER_BYTES + filter.len() + held.packet.len();
+        Some(filter)
     }
 
     /// It is known what became of what was asked for.
@@ -212,16 +238,15 @@ impl Subscriptions {
 
     /// What would make each of them anew.
     pub(super) fn packets(&self) -> impl Iterator<Item = &[u8]> {
-        self.filters.values().map(|held| &*held.packet)
+        self.filters.iter().map(|(_, held)| &*held.packet)
     }
 
-    /// The client goes on with a session that has these.
+    /// The client goes on with a session that has these, and wants them to be there.
     pub(super) fn go_on(
         &mut self,
         packets: &[&[u8]],
         (answering, view): (Answering, &View),
-        steps: &mut Vec<Step>,
-    ) {
+    ) -> Vec<Wish> {
         let mut wishes = Vec::new();
         for packet in packets {
             let Ok(Packet::Subscribe(subscribe)) = read(packet, Some(Version::V5)) else {
@@ -240,18 +265,22 @@ impl Subscriptions {
             }
         }
         self.going_on = wishes.iter().map(|wish| Arc::clone(&wish.subscription.id)).collect();
-        steps.push(Step::Ask { ticket: Ticket::Id(None), what: Request::Resume(wishes) });
+        wishes
     }
 
-    /// It is known which of them go on.
-    pub(super) fn gone_on(&mut self, results: &[Result<(), Refusal>]) {
-        for (filter, result) in std::mem::take(&mut self.going_on).iter().zip(results) {
-            if result.is_err()
-                && let Some(held) = self.filters.remove(filter)
-            {
-                self.filter_bytes -= FILTER_BYTES + filter.len() + held.packet.len();
+    /// It is known which of them go on; what is left are results of others.
+    pub(super) fn gone_on<'r>(
+        &mut self,
+        results: &'r [Result<(), Refusal>],
+    ) -> &'r [Result<(), Refusal>] {
+        let going_on = std::mem::take(&mut self.going_on);
+        let (results, others) = results.split_at(going_on.len().min(results.len()));
+        for (filter, result) in going_on.iter().zip(results) {
+            if result.is_err() {
+                self.remove(filter);
             }
         }
+        others
     }
 
     pub(super) fn unsubscribe(
@@ -262,9 +291,8 @@ impl Subscriptions {
     ) {
         let mut reasons = Vec::new();
         for (filter, _) in unsubscribe.filters.iter() {
-            reasons.push(match self.filters.remove_entry(filter) {
-                Some((id, held)) => {
-                    self.filter_bytes -= FILTER_BYTES + id.len() + held.packet.len();
+            reasons.push(match self.remove(filter) {
+                Some(id) => {
                     steps.push(Step::Unsubscribe { id });
                     Reason::SUCCESS
                 }
@@ -292,6 +320,8 @@ const FILTERED: &str = "$filter/";
 /// What a packet says of all of its filters.
 struct PacketTerms {
     number: Option<NonZeroU32>,
+    /// Subscriptions may be shared.
+    shares: bool,
     /// Who asks, as a hash.
     publisher: u64,
     /// Bytes of the largest packet that it takes; 0: any.
@@ -302,7 +332,7 @@ struct PacketTerms {
 
 impl PacketTerms {
     fn of(subscribe: &Subscribe<'_>, answering: Answering) -> Self {
-        let Answering { publisher, packet_bytes_max, .. } = answering;
+        let Answering { shares, publisher, packet_bytes_max, .. } = answering;
         let number = subscribe.properties.number(PropertyId::SubscriptionId);
         let mut subscription = Subscription::default();
         let mut asked = Ok(());
@@ -312,23 +342,32 @@ impl PacketTerms {
             }
         }
         let asked = asked.map(|()| subscription);
-        Self { number: number.and_then(NonZeroU32::new), publisher, packet_bytes_max, asked }
+        let number = number.and_then(NonZeroU32::new);
+        Self { number, shares, publisher, packet_bytes_max, asked }
     }
 
     /// What becomes of one filter of the packet.
     fn verdict(&self, filter: &str, options: Options, is_new: bool, view: &View) -> Verdict {
-        if topic::shared(filter).is_some() {
+        if filter.len() > MQTT_FILTER_BYTES_MAX {
+            return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+        }
+        let shared = topic::shared(filter);
+        if shared.is_some() && !self.shares {
             return Verdict::Refused(Reason::SHARED_NOT_SUPPORTED);
         }
-        if filter.len() > MQTT_FILTER_BYTES_MAX {
+        //= mqtt-v5.0#4.8.2
+        //# The ShareName MUST NOT contain the characters "/", "+" or "#", but MUST be followed by a "/" character. This "/" character MUST be
+        //# followed by a Topic Filter
+        if shared.is_some_and(|(group, _)| !topic::is_group(group)) {
             return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
         }
         let asked = match &self.asked {
             Ok(asked) => asked.clone(),
             Err(refusal) => return Verdict::Wrong(refusal.clone()),
         };
-        let (names, asked) = match filter.strip_prefix(FILTERED).map(|rest| rest.split_once('/')) {
-            None => (filter, asked),
+        let said = shared.map_or(filter, |(_, said)| said);
+        let (names, asked) = match said.strip_prefix(FILTERED).map(|rest| rest.split_once('/')) {
+            None => (said, asked),
             Some(None) => return Verdict::Refused(Reason::TOPIC_FILTER_INVALID),
             Some(Some((expression, names))) => match with_expression(asked, expression) {
                 Ok(asked) => (names, asked),
@@ -337,6 +376,11 @@ impl PacketTerms {
         };
         if !topic::is_filter(names) {
             return Verdict::Refused(Reason::TOPIC_FILTER_INVALID);
+        }
+        if shared.is_some() && asked.max_rate.is_some() {
+            let what =
+                "those who share a subscription are told each message, and not so many a second";
+            return Verdict::Wrong(bad("max_rate", what));
         }
         let topics = match names::patterns_of(names, view) {
             Ok(topics) if topics.is_empty() => return Verdict::Nothing,
@@ -358,8 +402,15 @@ impl PacketTerms {
             QoS::AtMostOnce => Slow::DropSilently,
             QoS::AtLeastOnce | QoS::ExactlyOnce => Slow::Disconnect,
         };
-        let subscription = Subscription { id: filter.into(), topics, delivery, slow, ..asked };
+        let (topics, share) = match shared {
+            None => (topics, None),
+            Some(_) => (Vec::new(), Some(Arc::new(Share { topics }))),
+        };
+        let subscription =
+            Subscription { id: filter.into(), topics, share, delivery, slow, ..asked };
+        // Whoever begins to share is told nothing that is retained: others of its group may have heard that.
         let wants_states = match options.retain_handling {
+            _ if shared.is_some() => false,
             RetainHandling::Always => true,
             RetainHandling::IfNew => is_new,
             RetainHandling::Never => false,

@@ -6,6 +6,7 @@ use super::asking::Asking;
 use super::kept;
 use super::opening::Opened;
 use super::opening::say_refused;
+use super::opening::shares;
 use super::publishing::Publications;
 use super::publishing::Terms;
 use super::reasons::close_code;
@@ -23,6 +24,7 @@ use crate::dialect::Said;
 use crate::dialect::Step;
 use crate::dialect::Talk;
 use crate::dialect::Ticket;
+use crate::dialect::Wish;
 use crate::dialect::hook::Credentials;
 use crate::wire::mqtt::Connect;
 use crate::wire::mqtt::Fault;
@@ -49,7 +51,8 @@ pub struct Conversation {
     /// CONNACK waits until the session that is gone on with is kept as it is now.
     is_entering: bool,
     state: State,
-    publications: Publications,
+    /// What it publishes, once it has published something or goes on with a session.
+    publications: Option<Box<Publications>>,
     subscriptions: Subscriptions,
     /// What it says in another protocol, by publishing it.
     requests: Option<Box<Requests>>,
@@ -78,7 +81,7 @@ impl Conversation {
             is_met: false,
             is_entering: false,
             state: State::Silent,
-            publications: Publications::default(),
+            publications: None,
             subscriptions: Subscriptions::default(),
             requests: None,
             shown: None,
@@ -100,6 +103,16 @@ impl Conversation {
             State::Open(terms) => Some(*terms),
             State::Silent | State::Entering(_) => None,
         }
+    }
+
+    /// What the session remembers.
+    fn words(&self) -> Box<[u8]> {
+        let requests = self.requests.iter().flat_map(|requests| requests.packets());
+        let requests: Vec<Vec<u8>> = requests.collect();
+        let packets = self.subscriptions.packets().chain(requests.iter().map(|packet| &**packet));
+        let taken: Vec<u16> =
+            self.publications.iter().flat_map(|publications| publications.taken()).collect();
+        kept::written(taken.into_iter(), packets)
     }
 
     /// Ends the conversation for what is wrong.
@@ -126,16 +139,17 @@ impl Conversation {
             }
             Packet::Publish(publish) => {
                 let Some(terms) = self.terms() else { return };
-                if publish.qos == QoS::ExactlyOnce && self.publications.begins_once() {
-                    self.keep_first(steps);
+                let publications = self.publications.get_or_insert_default();
+                if publish.qos == QoS::ExactlyOnce && publications.begins_once() {
+                    keep_first(self.lasts_s, steps);
                 }
-                if let Err(fault) = self.publications.publish(&publish, context, terms, steps) {
+                if let Err(fault) = publications.publish(&publish, context, terms, steps) {
                     Self::end_for(fault, steps);
                 }
             }
             Packet::Ack(ack) => {
                 let Some(terms) = self.terms() else { return };
-                self.publications.hear_ack(&ack, terms, steps);
+                Publications::hear_ack(self.publications.as_deref_mut(), &ack, terms, steps);
             }
             Packet::Subscribe(subscribe) => {
                 if let Some(terms) = self.terms() {
@@ -192,15 +206,62 @@ impl Conversation {
         requests.hear(asking, ears, context, steps);
     }
 
+    /// The name is the client's: it is let in, and goes on with what was kept under that name.
+    fn claimed(
+        &mut self,
+        (words, received): (Option<&[u8]>, &[u16]),
+        context: &Context<'_>,
+        steps: &mut Vec<Step>,
+    ) {
+        let State::Entering(opened) = &mut self.state else { return };
+        steps.extend(opened.will());
+        if words.is_some() {
+            self.is_entering = true;
+            steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
+        }
+        let terms = opened.let_in((self.packet_bytes_max, shares(context)), words.is_some(), steps);
+        self.lasts_s = opened.lasts_s();
+        self.is_met = words.is_some();
+        self.subscriptions.is_kept = self.lasts_s > 0;
+        self.state = State::Open(terms);
+        if let Some(words) = words {
+            let (taken, packets) = kept::read(words);
+            let publications = self.publications.get_or_insert_default();
+            publications.go_on(taken, received, terms, steps);
+            let mut wishes = self.subscriptions.go_on(&packets, (terms, context.view));
+            wishes.extend(self.resume_requests(&packets, terms, context));
+            let what = Request::Resume(wishes);
+            steps.push(Step::Ask { ticket: Ticket::Id(None), what });
+        }
+    }
+
+    /// The client goes on with a session in which it had asked to be told of rows; what it is told of. Where hooks say who may subscribe to what, it has to ask again.
+    fn resume_requests(
+        &mut self,
+        packets: &[&[u8]],
+        terms: Terms,
+        context: &Context<'_>,
+    ) -> Vec<Wish> {
+        let had_some = packets.iter().any(|packet| kept::request_of(packet).is_some());
+        if !had_some || !context.hooks.asked.is_empty() {
+            return Vec::new();
+        }
+        let mut requests = Box::new(Requests::new(context, None));
+        let ears = Ears { terms, filters: &self.subscriptions };
+        let wishes = requests.resume(packets, (ears, context));
+        self.requests = Some(requests);
+        wishes
+    }
+
     fn filters_changed(&mut self, context: &Context<'_>, steps: &mut Vec<Step>) {
         if let (Some(terms), Some(requests)) = (self.terms(), self.requests.as_deref_mut()) {
             requests.filters_changed(Ears { terms, filters: &self.subscriptions }, context, steps);
         }
     }
 
-    /// Has the session kept as it is, if it is to last, before anything else is done: nobody goes on from what it was before.
-    fn keep_first(&self, steps: &mut Vec<Step>) {
-        if self.lasts_s > 0 {
+    /// Has what was subscribed to settled before it is answered: that it is kept, and shared with others.
+    fn settle_first(&self, steps: &mut Vec<Step>) {
+        if self.lasts_s > 0 || self.subscriptions.awaits_share() {
             steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
         }
     }
@@ -227,6 +288,13 @@ impl Conversation {
             Some(version) => say_refused((version, 0), fault.reason, fault.what, steps),
             None => Self::end_for(fault, steps),
         }
+    }
+}
+
+/// Has a session kept as it is, if it is to last, before anything else is done: nobody goes on from what it was before.
+fn keep_first(lasts_s: u32, steps: &mut Vec<Step>) {
+    if lasts_s > 0 {
+        steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
     }
 }
 
@@ -271,17 +339,19 @@ impl Talk for Conversation {
             State::Silent | State::Open(_) => 0,
         };
         let requests = self.requests.as_ref().map_or(0, |requests| requests.held_bytes());
-        opened + requests + self.publications.held_bytes() + self.subscriptions.held_bytes()
+        let published = self.publications.as_ref().map_or(0, |of| of.held_bytes());
+        opened + requests + published + self.subscriptions.held_bytes()
     }
 
     fn keep(&mut self) -> Option<Kept> {
         let is_kept = matches!(self.state, State::Open(_)) && self.lasts_s > 0;
         is_kept.then(|| Kept {
-            words: kept::written(self.publications.taken(), self.subscriptions.packets()),
+            words: self.words(),
             lasts_s: self.lasts_s,
             is_met: self.is_met,
-            is_open: self.publications.is_open(),
-            is_once: self.publications.is_once() || self.subscriptions.is_once(),
+            is_open: self.publications.as_ref().is_some_and(|of| of.is_open()),
+            is_once: self.publications.as_ref().is_some_and(|of| of.is_once())
+                || self.subscriptions.is_once(),
         })
     }
 }
@@ -307,24 +377,14 @@ impl Ask for Conversation {
                 }
             }
             (Answer::Claimed { words, received }, _) => {
-                let State::Entering(opened) = &mut self.state else { return };
-                steps.extend(opened.will());
-                if words.is_some() {
-                    self.is_entering = true;
-                    steps.push(Step::Ask { ticket: Ticket::Only, what: Request::Keep });
-                }
-                let terms = opened.let_in(self.packet_bytes_max, words.is_some(), steps);
-                self.lasts_s = opened.lasts_s();
-                self.is_met = words.is_some();
-                self.subscriptions.is_kept = self.lasts_s > 0;
-                self.state = State::Open(terms);
-                if let Some(words) = words {
-                    let (taken, packets) = kept::read(words);
-                    self.publications.go_on(taken, received, terms, steps);
-                    self.subscriptions.go_on(&packets, (terms, context.view), steps);
+                self.claimed((words, received), context, steps);
+            }
+            (Answer::Subscribed(results), Ticket::Id(_)) => {
+                let of_requests = self.subscriptions.gone_on(results);
+                if let Some(requests) = &mut self.requests {
+                    requests.resumed(of_requests);
                 }
             }
-            (Answer::Subscribed(results), Ticket::Id(_)) => self.subscriptions.gone_on(results),
             (Answer::NotIdentified { reason }, _) => {
                 if let State::Entering(opened) = &self.state {
                     opened.not_let_in(reason, steps);
@@ -334,14 +394,15 @@ impl Ask for Conversation {
             (Answer::Kept { is_kept: false }, _) => self.not_kept(steps),
             (Answer::Subscribed(results), _) => {
                 if let Some(terms) = self.terms() {
-                    self.keep_first(steps);
+                    self.settle_first(steps);
                     self.subscriptions.answered(results, terms, steps);
                     self.filters_changed(context, steps);
                 }
             }
             (Answer::Published(published), Ticket::Number(number)) => {
                 let Some(terms) = self.terms() else { return };
-                match self.publications.answered(number, &published, terms, steps) {
+                let publications = self.publications.get_or_insert_default();
+                match publications.answered(number, &published, terms, steps) {
                     Ok(None) => {}
                     Ok(Some(asking)) => self.hear_request(asking, context, steps),
                     Err(fault) => Self::end_for(fault, steps),

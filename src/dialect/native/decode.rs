@@ -122,6 +122,7 @@ fn subscribe(members: &mut Members<'_>, id: SubId, is_compact: bool) -> Result<C
         told_in: None,
         numbered: Arc::default(),
         forced: Forced::default(),
+        share: None,
     };
     let told = if is_compact { Wording::Compact } else { Wording::Long };
     let subscription = told.of(subscription, members.take("compact").map(compact).transpose()?);

@@ -385,6 +385,14 @@ impl Correspond for Conversation {
     fn shows(&mut self, shown: Credentials) {
         self.noted.get_or_insert_default().shown = Some(Box::new(shown));
     }
+
+    fn subscription_count(&self) -> u64 {
+        self.subscriptions
+    }
+
+    fn goes_on_behind(&mut self, subscription_count: u64) {
+        self.subscriptions = subscription_count;
+    }
 }
 
 impl Ask for Conversation {

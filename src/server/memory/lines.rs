@@ -402,7 +402,7 @@ pub(in crate::server) const LINES: [Line; 27] = [
     },
     Line {
         part: Part::Sessions,
-        name: "sessions whose clients are gone, and what was in flight to them",
+        name: "sessions whose clients are gone, what was in flight to them, and what waits for those who share",
         bound: Bound::Budget {
             set: |config| config.memory.sessions_bytes_max,
             share: 1,

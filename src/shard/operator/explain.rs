@@ -64,6 +64,8 @@ enum Verdict {
     Topic,
     Permission,
     Filter,
+    /// One of several is told.
+    Shared,
     Past,
     Rate,
     Queue,
@@ -77,6 +79,7 @@ impl Verdict {
             Self::Topic => "topic",
             Self::Permission => "permission",
             Self::Filter => "filter",
+            Self::Shared => "shared",
             Self::Past => "past",
             Self::Rate => "rate",
             Self::Queue => "queue",
@@ -97,6 +100,7 @@ impl Verdict {
             Self::Queue => {
                 "the event waits, because its client has yet to take what it was sent before"
             }
+            Self::Shared => "it is told to one of those who share the subscription, in turn",
             Self::Sent => "nothing stands in its way: it is sent as soon as it is published",
         }
     }
@@ -113,7 +117,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     fn whole(&self, is_real: bool) -> (Verdict, Value) {
-        let matching = self.sub.topics.iter().find(|topic| topic.matches(&self.event.topic));
+        let matching = self.sub.patterns().find(|topic| topic.matches(&self.event.topic));
         let filter = self.sub.filter.as_ref().map(|filter| filter.explain(self.event));
         let forced = &self.sub.forced;
         let seen = sight(forced, self.event, &mut Scratch::default(), &mut 0);
@@ -123,6 +127,8 @@ impl Looking<'_> {
             Verdict::Permission
         } else if filter.as_ref().is_some_and(|filter| !filter.passes) {
             Verdict::Filter
+        } else if self.sub.share.is_some() {
+            Verdict::Shared
         } else if self.is_past() {
             Verdict::Past
         } else if self.pace().is_some_and(|pace| self.is_held_back(pace)) {
@@ -133,7 +139,7 @@ impl Looking<'_> {
             Verdict::Sent
         };
         let solo = self.conn.solo.as_deref();
-        let topics: Vec<&str> = self.sub.topics.iter().map(|topic| topic.as_str()).collect();
+        let topics: Vec<&str> = self.sub.patterns().map(|topic| topic.as_str()).collect();
         let told = json!({
             "id": &*self.sub.id,
             "verdict": verdict.word(),

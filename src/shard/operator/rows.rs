@@ -63,7 +63,7 @@ fn row(shard: &Shard, id: ConnId, now: Now) -> Option<Finding> {
     let name = name_of(shard, id)?;
     let (kind, dialect) = spoken(conn);
     let subs = shard.wants_of(id);
-    let topics = subs.iter().flat_map(|sub| &sub.topics).map(TopicPattern::as_str);
+    let topics = subs.iter().flat_map(|sub| sub.patterns()).map(TopicPattern::as_str);
     let topics: Vec<&str> = topics.take(ADMIN_TOPICS_SHOWN).collect();
     let principal = conn.who.as_deref().map(|who| &who.principal);
     let solo = conn.solo.as_deref();

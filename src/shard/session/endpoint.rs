@@ -74,7 +74,7 @@ impl Shard {
         head: &Head,
         now: Now,
     ) -> Option<Box<Http>> {
-        http.set_answering(self.answering(head, http.port()));
+        http.set_answering(answering(self, id, head));
         if http.port() == Port::Redirect {
             self.redirect(id, &mut http, head, now);
             return Some(http);
@@ -117,23 +117,6 @@ impl Shard {
                 http.set_state(State::Entering(Box::new((head.clone(), door))));
                 Some(http)
             }
-        }
-    }
-
-    /// What all that is answered to a request has in common. A body that nobody reads is not read to its end: the connection ends instead.
-    fn answering(&self, head: &Head, port: Port) -> Answering {
-        let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
-        let stays = head.keep_alive && !has_body;
-        let origin = head.value(Name::Origin);
-        let access = &self.settings.access;
-        let is_encrypted = access.listeners.is_encrypted(port);
-        let may_read = access.origins.allows(origin, head.value(Name::Host), is_encrypted);
-        Answering {
-            connection: if stays { Connection::KeepAlive } else { Connection::Close },
-            head_only: head.method == Method::Head,
-            origin: origin.filter(|_| may_read).map(Into::into),
-            hsts_s: access.listeners.hsts_s(port),
-            date: self.life.date(),
         }
     }
 
@@ -494,5 +477,22 @@ impl Settings {
     pub(in super::super) fn setup(&self) -> Setup<'_> {
         let (views, message_bytes_max) = (&*self.views, self.message_bytes_max);
         Setup { views, message_bytes_max, hooks: self.hooks.terms }
+    }
+}
+
+/// What all that is answered to a request has in common. A body that nobody reads is not read to its end: the connection ends instead.
+fn answering(shard: &Shard, id: ConnId, head: &Head) -> Answering {
+    let has_body = !matches!(head.framing, Framing::None | Framing::Length(0));
+    let stays = head.keep_alive && !has_body;
+    let origin = head.value(Name::Origin);
+    let access = &shard.settings.access;
+    let is_encrypted = shard.conns.find(id).is_some_and(|conn| conn.caller.is_encrypted);
+    let may_read = access.origins.allows(origin, head.value(Name::Host), is_encrypted);
+    Answering {
+        connection: if stays { Connection::KeepAlive } else { Connection::Close },
+        head_only: head.method == Method::Head,
+        origin: origin.filter(|_| may_read).map(Into::into),
+        hsts_s: access.listeners.hsts_s(is_encrypted),
+        date: shard.life.date(),
     }
 }

@@ -42,7 +42,7 @@ impl Shard {
                 paused.asked = Some(Awaited::Name(ticket));
             }
             Step::Ask { ticket, what: Request::Keep }
-                if Outlasting::at(self).keep(id, true, now) =>
+                if Outlasting::at(self).settle_first(id, now) =>
             {
                 paused.asked = Some(Awaited::Kept(ticket));
             }

@@ -184,19 +184,6 @@ impl Shard {
         }
     }
 
-    /// A client has acknowledged a message: others may follow.
-    fn acknowledged(&mut self, id: ConnId, number: u16, is_done: bool) {
-        let Some(solo) = self.conns.solo_mut(id) else { return };
-        let Some(window) = solo.window.as_deref_mut() else { return };
-        let is_free = match is_done {
-            true => window.acknowledged(number),
-            false => !window.received(number),
-        };
-        if is_free || solo.outbox.is_empty() {
-            self.mark_solo(id);
-        }
-    }
-
     /// The steps that a connection's conversation wants to be taken, now that one of its questions is answered.
     pub(super) fn answer_in_talk(
         &mut self,

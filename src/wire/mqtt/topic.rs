@@ -34,6 +34,12 @@ pub fn shared(filter: &str) -> Option<(&str, &str)> {
     filter.strip_prefix(SHARE).map(|rest| rest.split_once('/').unwrap_or((rest, "")))
 }
 
+/// Whether a text is the name of a group.
+#[must_use]
+pub fn is_group(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['/', '+', '#'])
+}
+
 /// Whether a name has a level that no wildcard at the beginning stands for.
 //= mqtt-v5.0#4.7.2
 //# The Server MUST NOT match Topic Filters starting with a wildcard character (# or +) with Topic Names beginning with a $ character

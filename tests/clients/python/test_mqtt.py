@@ -109,6 +109,25 @@ class Paho(unittest.TestCase):
         for qos, numbers in seen.items():
             self.assertEqual(numbers, list(range(qos, 300, 3)))
 
+    def test_those_who_share_are_told_each_message_once(self):
+        members = [self.client("w-5"), self.client("w-4", mqtt.MQTTv311), self.client("w-ws", transport="websockets")]
+        for member in members:
+            self.assertEqual(member.subscribe(("$share/crew/jobs/#", 1)), [1])
+        everybody, says = self.client("w-all"), self.client("w-says")
+        everybody.subscribe(("jobs/#", 1))
+        for number in range(60):
+            self.assertEqual(says.publish(f"jobs/{number % 4}", str(number)), 0)
+        heard = [[int(member.hear().payload) for _ in range(20)] for member in members]
+        self.assertEqual(sorted(sum(heard, [])), list(range(60)), "each of them has a third")
+        self.assertTrue(all(numbers == sorted(numbers) for numbers in heard))
+        self.assertEqual(len([everybody.hear() for _ in range(60)]), 60)
+        # One that goes leaves its turns to the others.
+        members[0].close()
+        for number in range(60, 70):
+            self.assertEqual(says.publish("jobs/0", str(number)), 0)
+        rest = [int(member.hear().payload) for member in members[1:] for _ in range(5)]
+        self.assertEqual(sorted(rest), list(range(60, 70)))
+
     def test_retained_will_and_properties(self):
         says = self.client("s-state")
         said = Properties(PacketTypes.PUBLISH)

@@ -1,6 +1,7 @@
 //! Sessions of MQTT under a seeded simulation: clients that vanish at any byte, take one another's place, and come back on other shards, in virtual time.
 //! What is acknowledged comes at least once and in order, of QoS 2 exactly once; or their client hears that its session is gone. A failure prints its seed.
 
+mod folder;
 mod restarts;
 
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ struct Servers {
     slept_through: [u32; 2],
 }
 
-fn settings(shard_count: u16, durable: &str, topic_events_max: usize) -> Settings {
+pub(super) fn settings(shard_count: u16, durable: &str, topic_events_max: usize) -> Settings {
     let topics = [TopicPattern::new(durable).unwrap()];
     let durable = Durable { store: PartyId(shard_count), topics: Arc::new(topics) };
     let retention = Retention { topic_events_max, ..roomy().retention };

@@ -307,8 +307,8 @@ fn a_certificate_that_is_over_lets_nobody_in_and_closes_who_is_here() {
     let mut shard = Shard::new(ShardId(0), 1, settings, Arc::from("e"));
     let ask = |shard: &mut Shard, second: u64| {
         let address = std::net::Ipv4Addr::LOCALHOST.into();
-        let peer =
-            Peer { address, certificate: Some(Box::new(shown.clone())), is_passed_on: false };
+        let certificate = Some(Box::new(shown.clone()));
+        let peer = Peer { address, certificate, is_passed_on: false, is_encrypted: true };
         let id = shard.open(Port::Shared, peer, at(second)).unwrap().id;
         shard.received(id, &mut subscribe("fleet/a").into_bytes(), at(second));
         let mut heard = Heard::default();
