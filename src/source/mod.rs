@@ -20,6 +20,8 @@ mod spec;
 mod sse;
 mod stdin;
 mod supervision;
+#[cfg(test)]
+mod tests;
 mod underway;
 
 pub use connector::Batch;

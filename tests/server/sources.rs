@@ -223,7 +223,7 @@ fn a_far_end_that_says_anything_costs_its_source_and_nobody_else() {
     let (node, far_node) = far_end(vec![
         peat(change(0, u32::MAX, "x")),
         peat(change(1, 0, "")),
-        peat([whole.clone(), change(2, 2, "{}")].concat()),
+        peat([whole, change(2, 2, "{}")].concat()),
     ]);
     let mut near = Scene::new(&format!(
         "[[source]]\nname = 'lines'\nkind = 'http'\nurl = 'http://{lines}/'\ntopic = 'got/lines'\n\
