@@ -49,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const INPUT_BYTES_MAX: u64 = 16 << 20;
 /// The budget of their subscriptions, in the flood: a hundred clients with sixty filters each have room in it.
 const SUBSCRIPTIONS_BYTES_MAX: u64 = 16 << 20;
+/// The budgets of what is published in the flood, 32 messages by each of those with aliases and a will of each that is sent away: of events, and of the last ones.
+const HISTORY_BYTES_MAX: u64 = 4 << 20;
 /// Bytes that the budgets may be exceeded by: connections themselves, what the allocator keeps, and what the measured ones take.
 const SLACK_BYTES: u64 = 16 << 20;
 /// Seconds that a server has to close whoever has not sent CONNECT: ten by its own rule, and the rest for a machine that is busy.
@@ -317,7 +319,8 @@ fn hear_all(addr: SocketAddr, count: u64) -> Result<u64, AttackError> {
 fn flood(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let each = scale.of(100, 1_000);
     let configuration = format!(
-        "[memory]\ninput_bytes_max = {INPUT_BYTES_MAX}\nsubscriptions_bytes_max = {SUBSCRIPTIONS_BYTES_MAX}\n"
+        "[memory]\ninput_bytes_max = {INPUT_BYTES_MAX}\nsubscriptions_bytes_max = {SUBSCRIPTIONS_BYTES_MAX}\n\
+         [history]\nbytes_max = {HISTORY_BYTES_MAX}\nlast_bytes_max = {HISTORY_BYTES_MAX}\n"
     );
     let (server, addr) = start(tools, &configuration)?;
     let (quiet, missed_quiet) = live(&server, scale.of(1, 3) * SECOND, None)?;
@@ -335,7 +338,7 @@ fn flood(tools: &Tools, scale: Scale) -> Result<Vec<Figure>, AttackError> {
     let (busy, missed_busy) = busy?;
     let (unended, kept) = left.map_err(|_| AttackError::Unanswered { wanted: "a flood" })??;
     let peak = server.peak()?.saturating_sub(before);
-    let budgets = INPUT_BYTES_MAX + SUBSCRIPTIONS_BYTES_MAX;
+    let budgets = INPUT_BYTES_MAX + SUBSCRIPTIONS_BYTES_MAX + 2 * HISTORY_BYTES_MAX;
     let most = (budgets + SLACK_BYTES) as f64 / f64::from(1 << 20);
     Ok(vec![
         Figure::bytes(format!("held for {} of them", 4 * each), peak, most),
