@@ -1,5 +1,10 @@
 //! The bounds of sources: far ends that events are fetched from.
 
+#[path = "brokers.rs"]
+mod brokers;
+
+pub use brokers::*;
+
 use super::RUN_BYTES_MAX;
 use super::RUN_EVENTS_MAX;
 

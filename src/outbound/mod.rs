@@ -3,9 +3,12 @@
 //! Invariants: an address is the operator's, encrypted unless it is this machine's, and holds no password; no redirect is followed and no proxy is asked. Never asks anything by itself.
 
 mod backoff;
+mod broker;
+mod line;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -21,6 +24,12 @@ use ureq::typestate::AgentScope;
 
 pub use backoff::Backoff;
 pub use backoff::chance;
+pub use broker::BrokerAddress;
+pub use broker::BrokerAddressError;
+pub use broker::Scheme;
+pub use line::Line;
+pub use line::Place;
+pub use line::is_here;
 
 /// Why an address is not one that is asked, or asking cannot begin.
 #[derive(Debug)]
@@ -80,8 +89,7 @@ pub fn check_address(url: &str, wording: Wording) -> Result<bool, AddressError> 
         return Err(AddressError::Credentials);
     }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let own =
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let own = is_here(host);
     match address.scheme_str() {
         Some("https") => Ok(true),
         Some("http") if own => Ok(false),
@@ -149,6 +157,17 @@ pub fn encrypted_connections(
     let config = ClientConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().map_err(|_| none())?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// As `encrypted_connections`, by the authorities of a file, or those of the machine.
+///
+/// # Errors
+/// If there are none, or the file cannot be read.
+pub fn encryption_by(root: Option<&Path>, wording: Wording) -> io::Result<Arc<ClientConfig>> {
+    let unread = |path: &Path, error| io::Error::other(format!("{}: {error}", path.display()));
+    let read = |path: &Path| std::fs::read(path).map_err(|error| unread(path, error));
+    let authorities = root.map(read).transpose()?;
+    encrypted_connections(authorities.as_deref(), wording).map_err(io::Error::other)
 }
 
 #[cfg(test)]

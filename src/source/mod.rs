@@ -4,6 +4,13 @@
 //! a thread of its own ([decisions/0068](../../docs/decisions/0068-a-source-is-a-party.md)). Invariants: one batch of a source is underway at a time, and the next is fetched only when it is stored, so
 //! whatever is full stops the fetching and nothing is dropped; a far end is told that something is stored only once it is.
 
+#[cfg(any(
+    feature = "postgres",
+    feature = "source-mqtt",
+    feature = "source-nats",
+    feature = "source-redis"
+))]
+mod broker;
 mod connector;
 mod figures;
 mod file;
@@ -12,10 +19,18 @@ mod keeping;
 mod kind;
 mod lines;
 mod mapping;
+#[cfg(feature = "source-mqtt")]
+mod mqtt;
+#[cfg(feature = "source-nats")]
+mod nats;
 mod party;
 mod peat;
 mod position;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod pull;
+#[cfg(feature = "source-redis")]
+mod redis;
 mod spec;
 mod sse;
 mod stdin;
@@ -57,4 +72,21 @@ pub use spec::Seat;
 pub use spec::Spec;
 
 /// All kinds of sources, in the order in which they are listed.
-pub static KINDS: &[&Kind] = &[&stdin::KIND, &file::KIND, &http::KIND, &peat::KIND];
+pub static KINDS: &[&Kind] = &[
+    &stdin::KIND,
+    &file::KIND,
+    &http::KIND,
+    &peat::KIND,
+    #[cfg(feature = "source-nats")]
+    &nats::NATS,
+    #[cfg(feature = "source-nats")]
+    &nats::JETSTREAM,
+    #[cfg(feature = "source-redis")]
+    &redis::REDIS,
+    #[cfg(feature = "source-redis")]
+    &redis::REDIS_STREAM,
+    #[cfg(feature = "source-mqtt")]
+    &mqtt::MQTT,
+    #[cfg(feature = "postgres")]
+    &postgres::POSTGRES,
+];

@@ -42,7 +42,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Steps within a floor: who, whom, and why it is no circle.
-const STEPS: [(&str, &str, &str); 19] = [
+const STEPS: [(&str, &str, &str); 20] = [
     (
         "dialect",
         "batch",
@@ -64,6 +64,7 @@ const STEPS: [(&str, &str, &str); 19] = [
     ("admin", "backend", "the page of figures has those of whoever has the tables"),
     ("admin", "webhook", "and those of whoever answers hooks"),
     ("backend", "outbound", "a database that is lost is looked for again in growing steps"),
+    ("source", "backend", "an outbox is followed by the client of PostgreSQL that tables have"),
     ("source", "conn", "each source is a party of the mesh, and hears by its lanes"),
     ("source", "outbound", "far ends are asked so, and looked for again in growing steps"),
     ("admin", "source", "the page of figures has those of each source"),

@@ -8,17 +8,11 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
+pub use crate::outbound::Place;
+use crate::outbound::is_here;
+
 /// The port of PostgreSQL.
 const PORT: u16 = 5432;
-
-/// Where it listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A name or an address, and a port.
-    Host(String, u16),
-    /// A socket's file.
-    Socket(PathBuf),
-}
 
 /// How it proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,12 +192,6 @@ impl Words {
         let Self { user, password, database, .. } = self;
         Ok(Address { place, proof, user, password, database, application })
     }
-}
-
-/// Whether a host is this machine.
-fn is_here(host: &str) -> bool {
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn host_and_port(text: &str) -> Result<(&str, &str), AddressError> {

@@ -14,7 +14,7 @@ use super::address::Address;
 use super::failure::Failure;
 use super::login;
 use super::prepared::Prepared;
-use super::stream::Stream;
+use super::stream;
 use super::values;
 use super::wire;
 use super::wire::Message;
@@ -26,6 +26,7 @@ use crate::backend::reader::Until;
 use crate::clock::Clock;
 use crate::limits::POSTGRES_CONNECT_MS_MAX;
 use crate::limits::POSTGRES_READ_BYTES;
+use crate::outbound::Line;
 use crate::tables::TableError;
 use crate::tables::sql::Statement;
 
@@ -58,7 +59,7 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct Connection {
     target: Arc<Target>,
-    stream: Stream,
+    stream: Line,
     inbox: BytesMut,
     /// Where bytes are read to.
     buffer: Box<[u8]>,
@@ -74,6 +75,8 @@ pub(super) struct Connection {
     last_done: Bytes,
     /// Statements of the last batch that the server has carried out.
     done: usize,
+    /// A notification has come that nobody has asked for yet.
+    is_notified: bool,
 }
 
 impl Connection {
@@ -82,7 +85,7 @@ impl Connection {
     /// # Errors
     /// If nobody answers, or does not let us in.
     pub(super) fn open(target: &Arc<Target>, purpose: Purpose) -> Result<Self, Failure> {
-        let stream = Stream::open(&target.address, target.tls.as_ref())?;
+        let stream = stream::open(&target.address, target.tls.as_ref())?;
         let mut connection = Self {
             target: Arc::clone(target),
             stream,
@@ -95,6 +98,7 @@ impl Connection {
             is_begun: false,
             last_done: Bytes::new(),
             done: 0,
+            is_notified: false,
         };
         let until = target.within_ms(POSTGRES_CONNECT_MS_MAX);
         match connection.log_in(purpose, &until) {
@@ -276,7 +280,7 @@ impl Connection {
     /// Asks the server to end what this connection does. It is not to be used any more.
     pub(super) fn cancel(&self) {
         let ask = || -> io::Result<()> {
-            let mut stream = Stream::open(&self.target.address, self.target.tls.as_ref())?;
+            let mut stream = stream::open(&self.target.address, self.target.tls.as_ref())?;
             let mut request = Outgoing::default();
             request.cancel_request(&self.key);
             stream.send(request.bytes())?;
@@ -339,23 +343,57 @@ impl Connection {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Whether a notification has come since this was asked last, now or until then. Nothing may be still to come.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub(super) fn wait_for_notice(&mut self, until: &Until) -> Result<bool, Failure> {
+        loop {
+            while let Some(message) = self.next_answer()? {
+                match message.tag {
+                    tag::ERROR => return Err(Failure::Said(Box::new(Said::read(message.body)?))),
+                    tag::PARAMETER => {}
+                    _ => return Err(Failure::Garbled),
+                }
+            }
+            if std::mem::take(&mut self.is_notified) {
+                return Ok(true);
+            }
+            if !self.fill()? && until.is_over() {
+                return Ok(false);
+            }
+        }
+    }
+
     /// The next message that answers something.
     fn receive(&mut self, until: &Until) -> Result<Message, Failure> {
         loop {
-            if let Some(message) = wire::next_message(&mut self.inbox)? {
-                if matches!(message.tag, tag::NOTICE | tag::NOTIFICATION) {
-                    continue;
-                }
+            if let Some(message) = self.next_answer()? {
                 return Ok(message);
             }
-            match self.stream.receive(&mut self.buffer)? {
-                Some(count) => {
-                    self.inbox.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
-                }
-                None if until.is_over() => return Err(Failure::Over),
-                None => {}
+            if !self.fill()? && until.is_over() {
+                return Err(Failure::Over);
             }
         }
+    }
+
+    /// The next of what was read, but for what is only said; of a notification it is noted that it was there.
+    fn next_answer(&mut self) -> Result<Option<Message>, Failure> {
+        while let Some(message) = wire::next_message(&mut self.inbox)? {
+            match message.tag {
+                tag::NOTICE => {}
+                tag::NOTIFICATION => self.is_notified = true,
+                _ => return Ok(Some(message)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what has come; whether anything has.
+    fn fill(&mut self) -> Result<bool, Failure> {
+        let count = self.stream.receive(&mut self.buffer)?;
+        self.inbox.extend_from_slice(self.buffer.get(..count.unwrap_or(0)).unwrap_or_default());
+        Ok(count.is_some())
     }
 }
 

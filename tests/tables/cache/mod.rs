@@ -1,6 +1,7 @@
 //! The cache in front of tables: in memory, on Redis and on memcached alike, whatever becomes of the servers.
 
 mod conformance;
+#[path = "../../support/daemon.rs"]
 mod daemon;
 mod losses;
 
@@ -71,6 +72,7 @@ fn on(kind: Kind, address: std::net::SocketAddr) -> Kept {
     match kind {
         Kind::Redis => Kept::Redis { servers: vec![format!("redis://{address}/0")] },
         Kind::Memcached => Kept::Memcached { servers: vec![address.to_string()] },
+        Kind::Nats | Kind::Mosquitto => panic!("{kind:?} keeps no answers"),
     }
 }
 

