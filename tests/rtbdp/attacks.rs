@@ -243,4 +243,11 @@ fn what_is_small_is_sent_as_it_is_and_what_is_not_is_deflated() {
         assert_eq!(reader.next(), Some(Frame::Text(said)));
         assert_eq!(reader.deflated, deflated, "{bytes} bytes");
     }
+    // One that is sent in pieces is a message like any other.
+    let row = format!(r#"{{"id":1,"seq_num":1,"s":"{}"}}"#, "x".repeat(40_000));
+    publish(&mut world, "t", std::slice::from_ref(&row));
+    pass(&mut world);
+    reader.push(&world.read(wire, usize::MAX));
+    let said = format!(r#"{{"table":"t","row":{row}}}"#);
+    assert_eq!(reader.next(), Some(Frame::Text(said)));
 }
