@@ -223,6 +223,7 @@ fn resident_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::Arc;
 
     use super::*;
     use crate::dialect::native::NATIVE;
@@ -230,6 +231,7 @@ mod tests {
     use crate::history::keeper::Figures;
     use crate::shard::Pulse;
     use crate::shard::Stats;
+    use crate::source::Figures as SourceFigures;
     use crate::tables::CacheFigures;
 
     /// Reads the page as `promtool check metrics` does: HELP and TYPE once and in front of all samples of a name, which lie together; the rules for names that its
@@ -341,7 +343,9 @@ mod tests {
         assert!(!render(&board).contains("_expiry_"), "there is no certificate");
         board.certificates().note_end(Some(1_800_000_000));
         board.certificates().orders().failed.fetch_add(2, Ordering::Relaxed);
+        board.note_sources(Arc::new([Arc::new(SourceFigures::new("it", "file", false))]));
         let samples = parse(&render(&board));
+        assert!(samples.contains_key("fanwire_source_up{source=\"it\",kind=\"file\"}"));
         let count = |sample: &str| samples[sample];
         for (sample, value) in [
             ("fanwire_connections", 8.0),

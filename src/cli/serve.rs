@@ -39,6 +39,7 @@ use crate::server::Signal;
 use crate::server::Signals;
 use crate::server::StartError;
 use crate::server::Successors;
+use crate::server::give_back_start_pages;
 use crate::shard::Response;
 
 /// What may be said after `fanwire serve`. Each wins over the file.
@@ -162,6 +163,7 @@ fn serve_until_stopped(
     let successors = Successors::listen(running.address(), Signals::wake).map_err(started)?;
     let watchdog = supervisor.watch(running.rounds()).map_err(started)?;
     supervisor.ready();
+    give_back_start_pages();
     let told = Steward { args, program: &program, supervisor: &supervisor, level };
     loop {
         let then = match signals.wait() {

@@ -123,9 +123,9 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// Where a far end is to be asked to go on from, in the connector's own words (for instance an offset for each partition): at most `SOURCE_RESUME_BYTES_MAX` bytes. It is kept with our history, and read by
+/// Where a far end is to be asked to go on from, in the connector's own words (for instance an offset for each partition): 1 to `SOURCE_RESUME_BYTES_MAX` bytes. It is kept with our history, and read by
 /// this and every later version of the connector.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resume(pub Box<[u8]>);
 
 /// What was fetched at a time.

@@ -28,8 +28,9 @@ use super::lines::Lines;
 use super::pull::Asking;
 use super::pull::CA_FILE;
 use super::pull::HEADERS;
-use super::pull::Pull;
+use super::pull::Stream;
 use super::pull::TOKEN_FILE;
+use super::pull::Take;
 use super::sse::Sse;
 use super::sse::SseEvent;
 
@@ -66,31 +67,45 @@ pub(super) static KIND: Kind = Kind {
 
 /// Asks for a stream.
 struct Http {
-    asking: Asking,
-    is_sse: bool,
+    stream: Stream,
+    reader: Reader,
     rests_at_end: bool,
-    pull: Option<Pull>,
-    lines: Lines,
-    sse: Sse,
     /// It was connected before.
     is_again: bool,
+}
+
+/// Makes messages of what is answered.
+#[derive(Default)]
+struct Reader {
+    is_sse: bool,
+    lines: Lines,
+    sse: Sse,
 }
 
 impl Http {
     fn new(values: &Values) -> Result<Self, Unfit> {
         Ok(Self {
-            asking: Asking::new(values, "", values.number("idle_s"))?,
-            is_sse: values.text("format") == "sse",
+            stream: Stream::new(Asking::new(values, "", values.number("idle_s"))?),
+            reader: Reader { is_sse: values.text("format") == "sse", ..Reader::default() },
             rests_at_end: values.text("at_end") == "rest",
-            pull: None,
-            lines: Lines::default(),
-            sse: Sse::default(),
             is_again: false,
         })
     }
 
-    /// Puts what has come whole into the batch, as far as it has room.
-    fn hand_out(&mut self, batch: &mut Batch) {
+    fn ended(&self, fault: Fault) -> Fault {
+        match self.rests_at_end && fault.kind == FaultKind::Lost {
+            true => Fault { kind: FaultKind::Ended, ..fault },
+            false => fault,
+        }
+    }
+}
+
+impl Take for Reader {
+    fn feed(&mut self, piece: &[u8]) {
+        self.lines.feed(piece);
+    }
+
+    fn hand_out(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         let before = self.sse.last_id().to_owned();
         while batch.has_room()
             && let Some(line) = self.lines.next()
@@ -115,13 +130,7 @@ impl Http {
         if self.sse.last_id() != before {
             batch.goes_on_from(Resume(self.sse.last_id().as_bytes().into()));
         }
-    }
-
-    fn ended(&self, fault: Fault) -> Fault {
-        match self.rests_at_end && fault.kind == FaultKind::Lost {
-            true => Fault { kind: FaultKind::Ended, ..fault },
-            false => fault,
-        }
+        Ok(())
     }
 }
 
@@ -141,52 +150,37 @@ fn put_event(event: SseEvent, batch: &mut Batch) {
 
 impl Connector for Http {
     fn connect(&mut self, from: Option<&Resume>, within: Duration) -> Result<Connected, Fault> {
-        self.pull = None;
+        let is_sse = self.reader.is_sse;
         let last_id = from.map(|resume| String::from_utf8_lossy(&resume.0).into_owned());
-        let last_id = last_id.filter(|_| self.is_sse).unwrap_or_default();
-        let mut further = vec![(hyper::header::ACCEPT, HeaderValue::from_static(self.accept()))];
+        let last_id = last_id.filter(|_| is_sse).unwrap_or_default();
+        let (accept, content_type) = match is_sse {
+            true => ("text/event-stream", "text/event-stream"),
+            false => ("application/x-ndjson, application/json", ""),
+        };
+        let mut further = vec![(hyper::header::ACCEPT, HeaderValue::from_static(accept))];
         if !last_id.is_empty() {
             let value = HeaderValue::from_bytes(last_id.as_bytes());
             let value = value.map_err(|error| Fault::new(FaultKind::Protocol, error))?;
             further.push((HeaderName::from_static("last-event-id"), value));
         }
-        let content_type = if self.is_sse { "text/event-stream" } else { "" };
-        self.pull = Some(self.asking.ask(&further, content_type, within)?);
-        (self.lines, self.sse) = (Lines::default(), Sse::after(&last_id));
+        self.stream.connect(&further, content_type, within)?;
+        self.reader = Reader { is_sse, lines: Lines::default(), sse: Sse::after(&last_id) };
         let is_lost = std::mem::replace(&mut self.is_again, true) && last_id.is_empty();
         let why = || "nothing says what came while it was not connected".into();
         Ok(Connected { gap: is_lost.then(|| Gap { messages: 0, why: why() }) })
     }
 
     fn fetch(&mut self, batch: &mut Batch, within: Duration) -> Result<(), Fault> {
-        let mut wait = within;
-        loop {
-            self.hand_out(batch);
-            if !batch.has_room() {
-                return Ok(());
+        self.stream.fetch(&mut self.reader, batch, within).map_err(|fault| {
+            // A last line without an end counts; an event without one does not.
+            if !self.reader.is_sse
+                && let Some(Line::Whole { bytes, .. }) = self.reader.lines.end()
+            {
+                let payload = Bytes::copy_from_slice(bytes);
+                batch.push(Message { payload, ..Message::default() });
             }
-            // What is there already is handed out without waiting for more.
-            if !batch.messages().is_empty() {
-                wait = Duration::ZERO;
-            }
-            let Some(pull) = &mut self.pull else {
-                return Err(Fault::new(FaultKind::Lost, "it is not connected"));
-            };
-            match pull.next(&self.asking, wait) {
-                Ok(Some(piece)) => self.lines.feed(&piece),
-                Ok(None) => return Ok(()),
-                Err(fault) => {
-                    // A last line without an end counts; an event without one does not.
-                    if !self.is_sse
-                        && let Some(Line::Whole { bytes, .. }) = self.lines.end()
-                    {
-                        let payload = Bytes::copy_from_slice(bytes);
-                        batch.push(Message { payload, ..Message::default() });
-                    }
-                    return Err(self.ended(fault));
-                }
-            }
-        }
+            self.ended(fault)
+        })
     }
 
     fn stored(&mut self, _: Duration) -> Result<(), Fault> {
@@ -198,12 +192,6 @@ impl Connector for Http {
     }
 
     fn close(&mut self, _: Duration) {
-        self.pull = None;
-    }
-}
-
-impl Http {
-    const fn accept(&self) -> &'static str {
-        if self.is_sse { "text/event-stream" } else { "application/x-ndjson, application/json" }
+        self.stream.close();
     }
 }

@@ -16,8 +16,10 @@ use crate::shard::Mesh;
 /// What is kept of where a source is.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
-    /// Where to go on from: everything before it is stored.
+    /// Where to go on from: everything before it is stored. `None`: the far end is not asked to.
     pub(super) resume: Option<Resume>,
+    /// Messages have ids, so it is worth knowing when all that had come was stored, whether the far end has positions or not.
+    pub(super) has_ids: bool,
     /// What the store's answer names.
     pub(super) ticket: u64,
     /// The store has not answered.
@@ -30,22 +32,30 @@ pub(super) struct Keeping {
 
 impl Keeping {
     /// Of a source that goes on from there.
-    pub(super) fn from(resume: Option<Resume>) -> Self {
-        Self { resume, ..Self::default() }
+    pub(super) fn from(position: Option<Position>) -> Self {
+        let has_ids = position.is_some();
+        let resume = position.map(|position| position.resume);
+        let resume = resume.filter(|resume| !resume.0.is_empty());
+        Self { resume, has_ids, ..Self::default() }
+    }
+
+    const fn is_worth_it(&self) -> bool {
+        self.resume.is_some() || self.has_ids
     }
 
     /// Whether the position was handed on so long ago that it should be again.
     pub(super) fn is_old(&self, now_ms: u64) -> bool {
-        self.resume.is_some() && now_ms.saturating_sub(self.noted_ms) >= SOURCE_NOTED_MS
+        self.is_worth_it() && now_ms.saturating_sub(self.noted_ms) >= SOURCE_NOTED_MS
     }
 
     /// Hands the position of a source to the store, if there are both; false: it is too long to be kept.
     pub(super) fn ask(&mut self, seat: &mut Seat, source: &str) -> bool {
         let now = seat.clock.now();
         self.noted_ms = now.mono_ms;
-        let (Some(store), Some(resume)) = (seat.store, &self.resume) else { return true };
+        let Some(store) = seat.store.filter(|_| self.is_worth_it()) else { return true };
         let after_us = now.wall_us.saturating_sub(SOURCE_CLOCK_US);
-        let position = Position { after_us, resume: resume.clone() };
+        let resume = self.resume.clone().unwrap_or_default();
+        let position = Position { after_us, resume };
         let Some(bytes) = position.to_bytes() else {
             tracing::debug!(source, "a position is too long to be kept");
             return false;

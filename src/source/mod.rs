@@ -35,6 +35,8 @@ mod spec;
 mod sse;
 mod stdin;
 mod supervision;
+#[cfg(test)]
+mod tests;
 mod underway;
 
 pub use connector::Batch;

@@ -93,7 +93,6 @@ impl SourceParty {
         (renewed, figures): (Receiver<Option<Box<Spec>>>, Arc<Figures>),
     ) -> Self {
         let number = number_of(&spec.name);
-        let resume = past.position.map(|position| position.resume);
         Self {
             seat,
             spec,
@@ -101,7 +100,7 @@ impl SourceParty {
             figures,
             supervision: Supervision::new(),
             number,
-            kept: Keeping::from(resume),
+            kept: Keeping::from(past.position),
             recognised: past.recognised,
             run: 0,
             is_stopping: false,
@@ -139,8 +138,8 @@ impl SourceParty {
     /// Takes settings that were read anew.
     fn renew(&mut self) {
         while let Ok(spec) = self.renewed.try_recv() {
-            self.spec.connector.close(Duration::from_millis(SOURCE_STORED_MS_MAX));
             self.figures.note_up(false);
+            self.spec.connector.close(Duration::from_millis(SOURCE_STORED_MS_MAX));
             let source = &*self.spec.name;
             match spec {
                 Some(spec) => {
@@ -248,9 +247,16 @@ impl SourceParty {
         }
         if let Some(resume) = batch.resume() {
             self.kept.resume = Some(resume.clone());
-            self.keep();
         }
-        self.spec.connector.stored(Duration::from_millis(SOURCE_STORED_MS_MAX))
+        self.kept.has_ids |= batch.messages().iter().any(|message| message.id.is_some());
+        self.keep();
+        let stored = self.spec.connector.stored(Duration::from_millis(SOURCE_STORED_MS_MAX));
+        if stored.is_err() {
+            // It does not know, and may say all of it again.
+            let ids = batch.messages().iter().filter_map(|message| message.id.as_ref());
+            ids.for_each(|id| self.recognised.note_whole(id));
+        }
+        stored
     }
 
     /// Whether no event can be made of something in a batch: then nothing of it is handed on, and it is asked for again.
@@ -278,6 +284,10 @@ impl SourceParty {
         }
         let (mut mapped, mut underway) = (Mapped::default(), Underway::default());
         for message in batch.messages() {
+            if message.id.as_ref().is_some_and(|id| self.recognised.has_whole(id)) {
+                self.figures.add(Count::Duplicates, 1);
+                continue;
+            }
             self.spec.mapping.map(message, now_us, &mut mapped);
             for fault in std::mem::take(&mut mapped.faults) {
                 self.pass_over(&place_of(message), &fault.to_string());

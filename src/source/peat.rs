@@ -28,8 +28,9 @@ use super::kind::Values;
 use super::pull::Asking;
 use super::pull::CA_FILE;
 use super::pull::HEADERS;
-use super::pull::Pull;
+use super::pull::Stream;
 use super::pull::TOKEN_FILE;
+use super::pull::Take;
 use crate::limits::SOURCE_MESSAGE_BYTES_MAX;
 
 pub(super) static KIND: Kind = Kind {
@@ -64,11 +65,14 @@ const IS_END: u8 = 0x02;
 
 /// Hears of changes.
 struct Peat {
-    asking: Asking,
-    pull: Option<Pull>,
-    held: Vec<u8>,
+    stream: Stream,
+    held: Envelopes,
     is_again: bool,
 }
+
+/// What has come of envelopes and was not handed out.
+#[derive(Default)]
+struct Envelopes(Vec<u8>);
 
 /// What of a change says what it is about.
 #[derive(Deserialize)]
@@ -98,15 +102,21 @@ impl Peat {
         let wanted = json!({ "collections": values.list("collections") }).to_string();
         let body = envelope(wanted.as_bytes());
         let asking = Asking::new(values, PATH, 0)?.posting(body);
-        Ok(Self { asking, pull: None, held: Vec::new(), is_again: false })
+        let stream = Stream::new(asking);
+        Ok(Self { stream, held: Envelopes::default(), is_again: false })
+    }
+}
+
+impl Take for Envelopes {
+    fn feed(&mut self, piece: &[u8]) {
+        self.0.extend_from_slice(piece);
     }
 
-    /// Puts the changes that have come whole into the batch, as far as it has room.
     fn hand_out(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         let mut at = 0;
         let mut said = Ok(());
         while batch.has_room() {
-            let rest = self.held.get(at..).unwrap_or_default();
+            let rest = self.0.get(at..).unwrap_or_default();
             match next_envelope(rest) {
                 Ok(Some((flags, message))) => {
                     at += HEAD_BYTES + message.len();
@@ -123,7 +133,7 @@ impl Peat {
                 }
             }
         }
-        self.held.drain(..at);
+        self.0.drain(..at);
         said
     }
 }
@@ -185,36 +195,19 @@ fn end_of(message: &[u8]) -> Fault {
 
 impl Connector for Peat {
     fn connect(&mut self, _: Option<&Resume>, within: Duration) -> Result<Connected, Fault> {
-        self.pull = None;
-        self.held = Vec::new();
         let further = [
             (hyper::header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE)),
             (HeaderName::from_static("connect-protocol-version"), HeaderValue::from_static("1")),
         ];
-        self.pull = Some(self.asking.ask(&further, CONTENT_TYPE, within)?);
+        self.stream.connect(&further, CONTENT_TYPE, within)?;
+        self.held = Envelopes::default();
         let is_lost = std::mem::replace(&mut self.is_again, true);
         let why = || "nothing says what was deleted while it was not connected".into();
         Ok(Connected { gap: is_lost.then(|| Gap { messages: 0, why: why() }) })
     }
 
     fn fetch(&mut self, batch: &mut Batch, within: Duration) -> Result<(), Fault> {
-        let mut wait = within;
-        loop {
-            self.hand_out(batch)?;
-            if !batch.has_room() {
-                return Ok(());
-            }
-            if !batch.messages().is_empty() {
-                wait = Duration::ZERO;
-            }
-            let Some(pull) = &mut self.pull else {
-                return Err(Fault::new(FaultKind::Lost, "it is not connected"));
-            };
-            match pull.next(&self.asking, wait)? {
-                Some(piece) => self.held.extend_from_slice(&piece),
-                None => return Ok(()),
-            }
-        }
+        self.stream.fetch(&mut self.held, batch, within)
     }
 
     fn stored(&mut self, _: Duration) -> Result<(), Fault> {
@@ -226,8 +219,8 @@ impl Connector for Peat {
     }
 
     fn close(&mut self, _: Duration) {
-        self.pull = None;
-        self.held = Vec::new();
+        self.stream.close();
+        self.held = Envelopes::default();
     }
 }
 

@@ -74,10 +74,12 @@ pub(super) fn origin_of(source: u64, id: &MessageId, part: Option<u32>) -> Origi
     Origin { source, id: said.into() }
 }
 
-/// Events of one source that were stored after its position was.
+/// Events of one source that were stored after its position was, and messages of which its far end was not told that they are.
 #[derive(Clone, Debug, Default)]
 pub struct Recognised {
     ids: HashSet<Box<[u8]>, foldhash::fast::RandomState>,
+    /// Messages, with all of their parts.
+    whole: HashSet<MessageId, foldhash::fast::RandomState>,
 }
 
 impl Recognised {
@@ -88,6 +90,19 @@ impl Recognised {
         }
         self.ids.insert(id.into());
         true
+    }
+
+    /// All of a message was stored, and its far end may not know: in this process, so that of more than there may be the last ones count.
+    pub(super) fn note_whole(&mut self, id: &MessageId) {
+        if self.whole.len() >= SOURCE_RECOGNISED_MAX {
+            self.whole.clear();
+        }
+        self.whole.insert(id.clone());
+    }
+
+    /// Whether all of a message was stored.
+    pub(super) fn has_whole(&self, id: &MessageId) -> bool {
+        !self.whole.is_empty() && self.whole.contains(id)
     }
 
     /// Whether one was stored before.
@@ -137,5 +152,8 @@ mod tests {
         assert!(
             stored.has(&origin_of(7, &other, Some(1))) && !stored.has(&origin_of(7, &other, None))
         );
+        assert!(!stored.has_whole(&one));
+        stored.note_whole(&one);
+        assert!(stored.has_whole(&one) && !stored.has_whole(&other));
     }
 }

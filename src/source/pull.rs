@@ -28,6 +28,7 @@ use ureq::http::Request;
 use ureq::http::Response;
 use ureq::http::Uri;
 
+use super::connector::Batch;
 use super::connector::Fault;
 use super::connector::FaultKind;
 use super::kind::Setting;
@@ -73,8 +74,22 @@ pub(super) struct Asking {
     clock: Clock,
 }
 
+/// A stream that is asked for, and the answer as far as there is one.
+pub(super) struct Stream {
+    asking: Asking,
+    pull: Option<Pull>,
+}
+
+/// What takes the pieces of an answer: each is given to it once, and it puts what has come whole into the batch.
+pub(super) trait Take {
+    fn feed(&mut self, piece: &[u8]);
+
+    /// Puts what has come whole into the batch, as far as it has room.
+    fn hand_out(&mut self, batch: &mut Batch) -> Result<(), Fault>;
+}
+
 /// An answer that is being read.
-pub(super) struct Pull {
+struct Pull {
     runtime: Runtime,
     body: Incoming,
     heard_ms: u64,
@@ -129,7 +144,7 @@ impl Asking {
     }
 
     /// Asks, with further fields. What is answered must be of this type.
-    pub(super) fn ask(
+    fn ask(
         &self,
         further: &[(HeaderName, HeaderValue)],
         content_type: &str,
@@ -137,12 +152,16 @@ impl Asking {
     ) -> Result<Pull, Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(unreachable)?;
-        let answered = runtime.block_on(async {
-            match tokio::time::timeout(within, self.connect(further)).await {
-                Ok(answered) => answered,
-                Err(_) => Err(unreachable("there was no answer in time")),
+        let answered = runtime.block_on(within_time(within, self.connect(further)));
+        let late = || Err(unreachable("there was no answer in time"));
+        let answered = match answered.unwrap_or_else(late) {
+            Ok(answered) => answered,
+            Err(fault) => {
+                // Looking up a name may take longer, and is not waited for.
+                runtime.shutdown_background();
+                return Err(fault);
             }
-        })?;
+        };
         let found = answered.headers().get(hyper::header::CONTENT_TYPE);
         let found = found.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let heard_ms = self.clock.now().mono_ms;
@@ -219,13 +238,55 @@ const fn fault_of(status: u16) -> Option<FaultKind> {
     }
 }
 
+impl Stream {
+    /// What will be asked for.
+    pub(super) const fn new(asking: Asking) -> Self {
+        Self { asking, pull: None }
+    }
+
+    /// Asks anew, with further fields. What is answered must be of this type.
+    pub(super) fn connect(
+        &mut self,
+        further: &[(HeaderName, HeaderValue)],
+        content_type: &str,
+        within: Duration,
+    ) -> Result<(), Fault> {
+        self.pull = None;
+        self.pull = Some(self.asking.ask(further, content_type, within)?);
+        Ok(())
+    }
+
+    /// Reads until there is a message, or for so long, and then what is there already, as far as the batch has room.
+    pub(super) fn fetch(
+        &mut self,
+        take: &mut impl Take,
+        batch: &mut Batch,
+        within: Duration,
+    ) -> Result<(), Fault> {
+        loop {
+            take.hand_out(batch)?;
+            if !batch.has_room() {
+                return Ok(());
+            }
+            let Some(pull) = &mut self.pull else {
+                return Err(Fault::new(FaultKind::Lost, "it is not connected"));
+            };
+            let wait = if batch.messages().is_empty() { within } else { Duration::ZERO };
+            match pull.next(&self.asking, wait)? {
+                Some(piece) => take.feed(&piece),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.pull = None;
+    }
+}
+
 impl Pull {
     /// The next piece of the answer, within so long; `None`: none has come.
-    pub(super) fn next(
-        &mut self,
-        asking: &Asking,
-        within: Duration,
-    ) -> Result<Option<Bytes>, Fault> {
+    fn next(&mut self, asking: &Asking, within: Duration) -> Result<Option<Bytes>, Fault> {
         let lost = |why: &dyn fmt::Display| Fault::new(FaultKind::Lost, why);
         let body = &mut self.body;
         let frame = self.runtime.block_on(within_time(within, body.frame()));

@@ -100,7 +100,7 @@ fn what_is_refused_is_counted_by_its_reason() {
 /// A server on whose page every figure stands.
 fn scene_with_everything() -> Scene {
     let scene = Scene::new(
-        "data_dir = '@'\ntls.self_signed = ['localhost']\ntls.plain_listeners = ['listen']\n[[history.durable]]\ntopics = ['kept/**']\n",
+        "data_dir = '@'\ntls.self_signed = ['localhost']\ntls.plain_listeners = ['listen']\n[[history.durable]]\ntopics = ['kept/**']\n[[source]]\nname = 'it'\nkind = 'file'\npath = '@/it.ndjson'\ntopic = 'kept/it'\n",
     );
     let mut client = Client::open(scene.address(), "/v1/ws", "").unwrap();
     client.hear();

@@ -179,7 +179,9 @@ fn a_listener_speaks_tls_no_more_and_a_redirect_is_added() {
         ["tls.plain_listeners", "tls.redirect_listen", "tls.redirect_port"]
     );
     assert_eq!((scene.running().address(), scene.own("peat")), (shared, peat));
-    while !ask(peat, "GET /healthz", "", "").starts_with("HTTP/1.1 200 ") {
+    // Twenty in a row, so that both cores have heard of it.
+    let answers = || ask(peat, "GET /healthz", "", "").starts_with("HTTP/1.1 200 ");
+    while !(0..20).all(|_| answers()) {
         std::thread::yield_now();
     }
     is_healthy(peat);

@@ -69,96 +69,72 @@ const COLUMNS: DialectId = DialectId::of(&COLUMNS_WEBSOCKET);
 /// Batches in columns over SSE.
 const COLUMNS_SSE: DialectId = DialectId::of(&COLUMNS_STREAM);
 
-static WEBSOCKET: Dialect = Dialect {
+/// What is the same in every form over WebSocket.
+const OVER_WEBSOCKET: Dialect = Dialect {
     name: "native",
     protocol: &PROTOCOL,
     encode: encode::encode,
     head: Some(encode::event_head),
     apart: None,
     run: Some(Run::Joined(put_batch)),
-    columns: Some(COLUMNS),
+    columns: None,
     outcome: Some(encode::outcome),
     envelopes: None,
     farewell: None,
     manners: MANNERS,
 };
 
-static SSE: Dialect = Dialect {
+/// What is the same in every form over SSE.
+const OVER_SSE: Dialect = Dialect {
     name: "native over SSE",
-    protocol: &PROTOCOL,
-    encode: encode::encode,
     head: Some(encode::event_head_sse),
-    apart: None,
     run: Some(Run::Joined(put_batch_sse)),
-    columns: Some(COLUMNS_SSE),
     outcome: Some(encode::outcome_sse),
-    envelopes: None,
-    farewell: None,
     manners: Manners { hears_once_live: false, ..MANNERS },
+    ..OVER_WEBSOCKET
 };
+
+static WEBSOCKET: Dialect = Dialect { columns: Some(COLUMNS), ..OVER_WEBSOCKET };
+static SSE: Dialect = Dialect { columns: Some(COLUMNS_SSE), ..OVER_SSE };
 
 static COMPACT_WEBSOCKET: Dialect = Dialect {
     name: "native, compact",
-    protocol: &PROTOCOL,
     encode: compact::encode,
     head: Some(compact::head),
-    apart: None,
-    run: Some(Run::Joined(put_batch)),
     columns: Some(COLUMNS),
-    outcome: Some(encode::outcome),
-    envelopes: None,
-    farewell: None,
-    manners: MANNERS,
+    ..OVER_WEBSOCKET
 };
 
 static COMPACT_STREAM: Dialect = Dialect {
     name: "native over SSE, compact",
-    protocol: &PROTOCOL,
     encode: compact::encode,
     head: Some(compact::head_sse),
-    apart: None,
-    run: Some(Run::Joined(put_batch_sse)),
     columns: Some(COLUMNS_SSE),
-    outcome: Some(encode::outcome_sse),
-    envelopes: None,
-    farewell: None,
-    manners: Manners { hears_once_live: false, ..MANNERS },
+    ..OVER_SSE
 };
 
 static COLUMNS_WEBSOCKET: Dialect = Dialect {
     name: "native, in columns",
-    protocol: &PROTOCOL,
     encode: columns::encode,
     head: Some(columns::head),
-    apart: None,
     run: Some(Run::Whole(Whole {
         kind: "columns",
         goes_with: columns::goes_with,
         end: columns::put_message,
     })),
-    columns: None,
-    outcome: Some(encode::outcome),
-    envelopes: None,
-    farewell: None,
-    manners: MANNERS,
+    ..OVER_WEBSOCKET
 };
 
 static COLUMNS_STREAM: Dialect = Dialect {
     name: "native over SSE, in columns",
-    protocol: &PROTOCOL,
     encode: columns::encode,
     head: Some(columns::head_sse),
-    apart: None,
     run: Some(Run::Whole(Whole {
         kind: "columns",
         goes_with: columns::goes_with_sse,
         end: columns::put_message_sse,
     })),
-    columns: None,
-    outcome: Some(encode::outcome_sse),
-    envelopes: None,
-    farewell: None,
-    manners: Manners { hears_once_live: false, ..MANNERS },
+    ..OVER_SSE
 };
 
 const MANNERS: Manners = Manners {

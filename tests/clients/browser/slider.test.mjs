@@ -59,7 +59,9 @@ async function open(server, { width = 1200, height = 800, query = '' } = {}) {
     socket.on('framesent', ({ payload }) => said.push(JSON.parse(payload)));
     socket.on('framereceived', ({ payload }) => {
       const message = JSON.parse(payload);
-      for (const event of message.events ?? [message]) heard.push(event);
+      // In the compact form an event is a list, its payload the last of it.
+      const told = Array.isArray(message) ? [message] : (message.events ?? [message]);
+      for (const event of told) heard.push(Array.isArray(event) ? { payload: event.at(-1) } : event);
     });
   });
   await page.goto(`http://${server.address}/${query}`);

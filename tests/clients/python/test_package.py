@@ -127,7 +127,7 @@ class Package(unittest.TestCase):
             shutil.rmtree(SOURCE / "target/package" / part, ignore_errors=True)
         run("bash", SOURCE / "packaging/debian/prepare.sh", BINARY)
         environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
-        said = run("cargo", "deb", "--no-build", "--no-strip", "--output", self.folder, cwd=SOURCE, env=environment)
+        said = run("cargo", "deb", "--no-build", "--no-strip", "--fast", "--output", self.folder, cwd=SOURCE, env=environment)
         return pathlib.Path(said.strip().splitlines()[-1])
 
     def scratch(self, root):

@@ -82,9 +82,9 @@ fn a_session_that_sleeps_takes_400_bytes_whatever_it_misses() {
 }
 
 /// Clients of each of four kinds, in the flood, and the budgets of what they have the server remember.
-const EACH: usize = 250;
-const INPUT_BYTES_MAX: usize = 4 << 20;
-const SUBSCRIPTIONS_BYTES_MAX: usize = 4 << 20;
+const EACH: usize = 60;
+const INPUT_BYTES_MAX: usize = 1 << 20;
+const SUBSCRIPTIONS_BYTES_MAX: usize = 1 << 20;
 
 /// What the clients of a flood say: nothing but the beginning of CONNECT; the largest will, and sixty filters of 250 bytes; the largest aliases; and a packet that does not end.
 fn flood(world: &mut World, number: usize) -> [Wire; 4] {
