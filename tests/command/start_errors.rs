@@ -105,6 +105,16 @@ fn settings_that_cannot_be() {
 }
 
 #[test]
+fn addresses_that_are_too_many() {
+    let nine: Vec<String> = (1..=9).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    let text = format!("listen = '127.0.0.1:0'\n[mqtt]\nlisten = [{}]", nine.join(", "));
+    assert_eq!(
+        refused(&text),
+        "f.toml:5: `mqtt.listen`: cannot be used: at most 8 addresses are listened on"
+    );
+}
+
+#[test]
 fn machines_that_are_too_small() {
     let few = fanwire::config::Problem::TooFewDescriptors {
         wanted: 5,
