@@ -2,7 +2,6 @@
 //!
 //! Invariant: no shard ever waits for it. Never knows a dialect.
 
-#[cfg(feature = "postgres")]
 mod cache;
 
 mod choice;
