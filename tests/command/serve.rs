@@ -416,7 +416,10 @@ fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
             violations += 1;
             assert!(violations < 20_000, "{kind}: nothing was lost");
         }
-        assert!(answer_of(&mut child.0, address, "/readyz").starts_with("HTTP/1.1 200 "), "{kind}");
+        // Lines of the start are lost as well, when another shard may not be there yet.
+        let mut is_ready =
+            || answer_of(&mut child.0, address, "/readyz").starts_with("HTTP/1.1 200 ");
+        assert!((0..20_000).any(|_| is_ready()), "{kind}");
         kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
         assert!(child.0.wait().unwrap().success(), "{kind}");
         drop(unread);
