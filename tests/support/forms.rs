@@ -26,9 +26,15 @@ pub fn events(message: &Value, agreed: &mut Agreed) -> Option<Vec<Value>> {
         }
         "columns" => Some(rows(message)),
         "subscribed" => {
-            let topics = message["topics"].as_array().map_or(&[][..], Vec::as_slice);
-            let names = topics.iter().map(|topic| topic.as_str().unwrap().to_owned());
-            agreed.insert(message["id"].to_string(), names.collect());
+            let id = message["id"].to_string();
+            // Who counts what the server holds wants clients of the long form to hold nothing.
+            match message["topics"].as_array() {
+                Some(topics) => {
+                    let names = topics.iter().map(|topic| topic.as_str().unwrap().to_owned());
+                    agreed.insert(id, names.collect());
+                }
+                None => drop(agreed.remove(&id)),
+            }
             None
         }
         _ => None,
