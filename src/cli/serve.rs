@@ -154,11 +154,12 @@ fn serve_until_stopped(
         false => Inherited::take(&args.inherit, args.ready_fd)
             .map_err(|error| (format!("--inherit: {error}"), MISTAKEN))?,
     };
-    let mut running = Server::take_over(config, inherited).map_err(|error| match error {
-        StartError::Config(_) => (error.to_string(), MISTAKEN),
-        _ => (error.to_string(), FAILED),
-    })?;
-    let orders = running.orders(Signals::wake);
+    let mut running =
+        Server::take_over(config, inherited, Signals::wake).map_err(|error| match error {
+            StartError::Config(_) => (error.to_string(), MISTAKEN),
+            _ => (error.to_string(), FAILED),
+        })?;
+    let orders = running.orders();
     let started = |error: io::Error| (format!("cannot start a thread: {error}"), FAILED);
     let successors = Successors::listen(running.address(), Signals::wake).map_err(started)?;
     let watchdog = supervisor.watch(running.rounds()).map_err(started)?;

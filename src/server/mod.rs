@@ -126,6 +126,7 @@ use tls::Watching;
 pub struct Running {
     places: Arc<[Place]>,
     board: Arc<Board>,
+    orders: Option<Orders>,
     doorbells: Vec<Arc<Doorbell>>,
     threads: Vec<JoinHandle<Option<Left>>>,
     /// Fetches keys, if they are fetched.
@@ -163,10 +164,9 @@ impl Running {
         self.addresses_of(port).next()
     }
 
-    /// Orders of operators, which are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
-    #[must_use]
-    pub fn orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
-        self.board.take_orders(wake)
+    /// Orders of operators, of a server that was started with a way to wake whoever carries them out; once.
+    pub const fn orders(&mut self) -> Option<Orders> {
+        self.orders.take()
     }
 
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
@@ -228,7 +228,7 @@ impl Server {
     /// # Errors
     /// If it cannot hold what is configured, or cannot listen. Nothing of it is left running then.
     pub fn start(config: &Config) -> Result<Running, StartError> {
-        Self::take_over(config, Inherited::default())
+        Self::begin(config, Inherited::default(), None, None)
     }
 
     /// Starts one whose hooks are answered by an embedder in Rust, instead of over HTTP.
@@ -238,22 +238,27 @@ impl Server {
     pub fn start_with_hooks(config: &Config, hooks: Arc<dyn Hooks>) -> Result<Running, StartError> {
         let mut config = config.clone();
         config.hooks.are_embedded = true;
-        Self::begin(&config, Inherited::default(), Some(hooks))
+        Self::begin(&config, Inherited::default(), Some(hooks), None)
     }
 
     /// Starts one in the place of a former one, which has handed its listeners over. With a data folder the former stops before this one accepts anybody: who
-    /// connects in between waits. Without one both accept for a moment.
+    /// connects in between waits. Without one both accept for a moment. `wake` is called when an order of an operator waits.
     ///
     /// # Errors
     /// As `start`.
-    pub fn take_over(config: &Config, inherited: Inherited) -> Result<Running, StartError> {
-        Self::begin(config, inherited, None)
+    pub fn take_over(
+        config: &Config,
+        inherited: Inherited,
+        wake: fn(),
+    ) -> Result<Running, StartError> {
+        Self::begin(config, inherited, None, Some(wake))
     }
 
     fn begin(
         config: &Config,
         inherited: Inherited,
         hooks: Option<Arc<dyn Hooks>>,
+        wake: Option<fn()>,
     ) -> Result<Running, StartError> {
         let inherited = RefCell::new(inherited);
         // All that a new epoch must do is differ from the one before: positions of a former life are then recognised.
@@ -306,7 +311,7 @@ impl Server {
         let sources = (!config.sources.is_empty()).then_some((config.sources.len(), begin));
         let parties =
             Parties { store, tables: Some((schema, tables)), keeper: None, hooks, sources };
-        start(config, world, keys::keep, parties, &inherited)
+        start(config, world, keys::keep, parties, (&inherited, wake))
     }
 }
 
@@ -316,7 +321,7 @@ fn start<W, F, K>(
     world: F,
     keep: K,
     parties: Parties<'_, W::Message>,
-    inherited: &RefCell<Inherited>,
+    (inherited, wake): (&RefCell<Inherited>, Option<fn()>),
 ) -> Result<Running, StartError>
 where
     W: World + 'static,
@@ -327,10 +332,10 @@ where
     let mut certificates = Certificates::new(config)?;
     let mut places = places::places(config)?;
     inherited.borrow_mut().fit(&mut places);
-    for place in &places {
-        place.probe()?;
-    }
+    places.iter().try_for_each(Place::probe)?;
     let board = Arc::new(Board::new(plan.shard_count));
+    // Before anybody can give one.
+    let orders = wake.and_then(|wake| board.take_orders(wake));
     let parties = Parties { keeper: keys::keeper(config)?, ..parties };
     let party_count = parties.seat(&mut plan);
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
@@ -363,13 +368,7 @@ where
     }
     let places: Arc<[Place]> = places.into();
     starting.go(&Go::Listen(Arc::clone(&places)));
-    let listening = starting.step();
-    if let Err(error) = listening {
-        for doorbell in &doorbells {
-            doorbell.ring_to_stop();
-        }
-        return Err(error);
-    }
+    starting.step().inspect_err(|_| doorbells.iter().for_each(|bell| bell.ring_to_stop()))?;
     drop(reserved);
     let watching = certificates.map(|some| Watching::start(some, (&board, clock), renew));
     let watching = watching.transpose().map_err(StartError::Thread)?;
@@ -382,6 +381,7 @@ where
     Ok(Running {
         places,
         board,
+        orders,
         doorbells,
         threads,
         keeping,

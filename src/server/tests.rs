@@ -37,7 +37,7 @@ fn none<M>() -> Parties<'static, M> {
 fn echo(config: &Config) -> Running {
     let world =
         |id, shard_count, settings: Settings| Echo::new(id, shard_count, settings.connections_max);
-    start(config, world, |_, _| {}, none(), &RefCell::default()).unwrap()
+    start(config, world, |_, _| {}, none(), (&RefCell::default(), None)).unwrap()
 }
 
 fn connect(running: &Running) -> TcpStream {
@@ -227,7 +227,7 @@ fn two_servers_live_in_one_process_but_not_on_one_port() {
         |id, shard_count, _| Echo::new(id, shard_count, 1),
         |_, _| {},
         none(),
-        &RefCell::default(),
+        (&RefCell::default(), None),
     )
     .unwrap_err();
     assert!(
@@ -247,7 +247,7 @@ fn an_address_that_is_not_ours_is_refused() {
         |id, shard_count, _| Echo::new(id, shard_count, 1),
         |_, _| {},
         none(),
-        &RefCell::default(),
+        (&RefCell::default(), None),
     )
     .unwrap_err();
     assert!(matches!(error, StartError::Address { .. }), "{error}");

@@ -47,6 +47,15 @@ fn upgrade(process: &mut Process) -> u32 {
     successor
 }
 
+/// Says that it is over when it is dropped.
+struct Calm<'a>(&'a AtomicBool);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn nobody_is_refused_while_a_server_is_replaced() {
     for tables in ["shared", "own"] {
@@ -66,10 +75,12 @@ fn nobody_is_refused_while_a_server_is_replaced() {
                 asked
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(storm)).collect();
+            // Whatever becomes of this, the storm ends.
+            let calm = Calm(&is_over);
             let successor = upgrade(&mut process);
             // The successor alone answers for a while.
             (0..50).for_each(|_| ask_once(address).unwrap());
-            is_over.store(true, Ordering::Relaxed);
+            drop(calm);
             let asked: u32 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
             (asked, successor)
         });

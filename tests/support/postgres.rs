@@ -73,7 +73,7 @@ fn made_once() -> &'static Path {
             return kept;
         }
         // Whom root hands the work to may not see the build's folder.
-        let folder = std::env::temp_dir().join(format!("fw-pg-{}-new", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("fw-pg-{}.made", std::process::id()));
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         if rustix::process::geteuid().is_root() {
