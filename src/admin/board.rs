@@ -153,11 +153,18 @@ impl Board {
         }
     }
 
-    /// Orders of operators are taken from now on; `wake` is called when one waits. `None`: somebody takes them already.
-    pub fn take_orders(&self, wake: impl Fn() + Send + Sync + 'static) -> Option<Orders> {
-        let (orders, waiting) = flume::bounded(ORDERS_MAX);
-        let book = OrderBook { orders, wake: Box::new(wake) };
-        self.orders.set(book).is_ok().then_some(Orders(waiting))
+    /// Orders of operators are taken from now on; `wake` is called when one waits. Whoever has said so before is woken still.
+    pub fn take_orders(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.orders.get_or_init(|| {
+            let (orders, waiting) = flume::bounded(ORDERS_MAX);
+            OrderBook { orders, waiting: Orders(waiting), wake: Box::new(wake) }
+        });
+    }
+
+    /// Those that wait, if orders are taken.
+    #[must_use]
+    pub fn orders(&self) -> Option<Orders> {
+        self.orders.get().map(|book| book.waiting.clone())
     }
 
     /// Hands in an order; what it is refused with, if nobody takes it.

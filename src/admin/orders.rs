@@ -43,6 +43,7 @@ impl Ordered {
 /// Where orders are handed in.
 pub(super) struct OrderBook {
     pub(super) orders: Sender<Ordered>,
+    pub(super) waiting: Orders,
     pub(super) wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -53,7 +54,7 @@ impl std::fmt::Debug for OrderBook {
 }
 
 /// Orders that wait.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Orders(pub(super) Receiver<Ordered>);
 
 impl Orders {

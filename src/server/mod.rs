@@ -126,7 +126,6 @@ use tls::Watching;
 pub struct Running {
     places: Arc<[Place]>,
     board: Arc<Board>,
-    orders: Option<Orders>,
     doorbells: Vec<Arc<Doorbell>>,
     threads: Vec<JoinHandle<Option<Left>>>,
     /// Fetches keys, if they are fetched.
@@ -164,9 +163,10 @@ impl Running {
         self.addresses_of(port).next()
     }
 
-    /// Orders of operators, of a server that was started with a way to wake whoever carries them out; once.
-    pub const fn orders(&mut self) -> Option<Orders> {
-        self.orders.take()
+    /// Orders of operators, of a server that was started with a way to wake whoever carries them out.
+    #[must_use]
+    pub fn orders(&self) -> Option<Orders> {
+        self.board.orders()
     }
 
     /// Takes no new connections, finishes what was begun, tells everyone to go. Returns at once.
@@ -335,7 +335,7 @@ where
     places.iter().try_for_each(Place::probe)?;
     let board = Arc::new(Board::new(plan.shard_count));
     // Before anybody can give one.
-    let orders = wake.and_then(|wake| board.take_orders(wake));
+    wake.into_iter().for_each(|wake| board.take_orders(wake));
     let parties = Parties { keeper: keys::keeper(config)?, ..parties };
     let party_count = parties.seat(&mut plan);
     let (_, _, inbox_bytes) = plan.settings.memory.mesh_parts();
@@ -381,7 +381,6 @@ where
     Ok(Running {
         places,
         board,
-        orders,
         doorbells,
         threads,
         keeping,
