@@ -20,6 +20,8 @@ pub(super) struct Keeping {
     pub(super) resume: Option<Resume>,
     /// Messages have ids, so it is worth knowing when all that had come was stored, whether the far end has positions or not.
     pub(super) has_ids: bool,
+    /// The store was handed a position in this life or one before: what is stored from then on is recognised.
+    pub(super) is_begun: bool,
     /// What the store's answer names.
     pub(super) ticket: u64,
     /// The store has not answered.
@@ -33,10 +35,10 @@ pub(super) struct Keeping {
 impl Keeping {
     /// Of a source that goes on from there.
     pub(super) fn from(position: Option<Position>) -> Self {
-        let has_ids = position.is_some();
+        let (has_ids, is_begun) = (position.is_some(), position.is_some());
         let resume = position.map(|position| position.resume);
         let resume = resume.filter(|resume| !resume.0.is_empty());
-        Self { resume, has_ids, ..Self::default() }
+        Self { resume, has_ids, is_begun, ..Self::default() }
     }
 
     const fn is_worth_it(&self) -> bool {
@@ -61,7 +63,7 @@ impl Keeping {
             return false;
         };
         self.ticket += 1;
-        self.is_awaited = true;
+        (self.is_begun, self.is_awaited) = (true, true);
         let record = SessionRecord { name: Position::name_of(source), bytes: Some(bytes) };
         let (shard, ticket) = (ShardId(seat.id.0), self.ticket);
         // One that is lost with the power makes more to be recognised, and nothing else.

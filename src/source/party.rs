@@ -242,13 +242,17 @@ impl SourceParty {
         if self.spec.stops_at_faults {
             self.look_for_faults(batch)?;
         }
+        self.kept.has_ids |= batch.messages().iter().any(|message| message.id.is_some());
+        if self.kept.has_ids && !self.kept.is_begun {
+            // Of what is stored before the first position nothing would be recognised after a crash.
+            self.keep();
+        }
         if !self.bring_all(batch) {
             return Ok(());
         }
         if let Some(resume) = batch.resume() {
             self.kept.resume = Some(resume.clone());
         }
-        self.kept.has_ids |= batch.messages().iter().any(|message| message.id.is_some());
         self.keep();
         let stored = self.spec.connector.stored(Duration::from_millis(SOURCE_STORED_MS_MAX));
         if stored.is_err() {

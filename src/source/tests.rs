@@ -20,6 +20,7 @@ use crate::event::HomeId;
 use crate::event::Homes;
 use crate::event::TopicPattern;
 use crate::history::asks;
+use crate::shard::Lane;
 use crate::shard::Mesh;
 use crate::shard::PartyId;
 use crate::shard::PublishRun;
@@ -219,6 +220,9 @@ fn nothing_is_fetched_nor_acknowledged_before_all_is_stored_however_often_a_home
     scene.say(1..=3);
     scene.say(4..=4);
     assert_eq!(scene.asked(), Asked::Fetch);
+    // The moment after which what is stored is recognised, before anything is.
+    assert!(scene.shard.take(Lane::Data).is_none());
+    assert_eq!(scene.keep().resume, resume(""));
     for _ in 0..5 {
         let (run, numbers) = scene.run();
         assert_eq!(numbers, [1, 2, 3], "the same again, whole and in order");
@@ -243,6 +247,7 @@ fn nothing_is_fetched_nor_acknowledged_before_all_is_stored_however_often_a_home
 fn who_is_lost_is_connected_again_behind_what_is_stored() {
     let mut scene = Scene::new(Past::default());
     scene.say(1..=2);
+    scene.keep();
     scene.take(&[1, 2]);
     scene.batches.send(Err(FaultKind::Lost)).unwrap();
     let expected = [Asked::Connect(None), Asked::Fetch, Asked::Stored, Asked::Fetch, Asked::Close];
@@ -279,6 +284,7 @@ fn what_was_stored_before_is_recognised_and_not_told_again() {
 fn what_was_not_stored_when_it_is_to_stop_is_not_acknowledged() {
     let mut scene = Scene::new(Past::default());
     scene.say(1..=2);
+    scene.keep();
     let (run, _) = scene.run();
     scene.doorbell.ring_to_stop();
     // The shards stop, too.
@@ -293,6 +299,7 @@ fn what_was_not_stored_when_it_is_to_stop_is_not_acknowledged() {
 fn what_is_answered_when_it_is_to_stop_is_kept_and_acknowledged() {
     let mut scene = Scene::new(Past::default());
     scene.say(1..=2);
+    scene.keep();
     let (run, _) = scene.run();
     scene.doorbell.ring_to_stop();
     scene.answer(&run, PLACED);
