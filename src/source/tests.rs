@@ -94,6 +94,11 @@ impl Connector for Script {
     }
 }
 
+/// When something has not come that should have.
+fn until_us() -> u64 {
+    Clock::system_us() + u64::try_from(LONG.as_micros()).unwrap()
+}
+
 /// A source whose neighbours are this test.
 struct Scene {
     shard: Party<Mesh>,
@@ -147,6 +152,7 @@ impl Scene {
 
     /// The run that the home is handed next: which numbers are in it.
     fn run(&mut self) -> (PublishRun, Vec<u64>) {
+        let until_us = until_us();
         loop {
             match self.shard.hear(LONG) {
                 Heard::Message(Mesh::Publish(run)) => {
@@ -157,7 +163,8 @@ impl Scene {
                     let numbers = run.drafts.iter().map(|draft| number(&draft.payload)).collect();
                     return (*run, numbers);
                 }
-                Heard::Nothing => {}
+                // A bell may ring for nothing.
+                Heard::Nothing if Clock::system_us() < until_us => {}
                 heard => panic!("{heard:?}"),
             }
         }
@@ -174,6 +181,7 @@ impl Scene {
 
     /// The position that the store is handed next; it is kept.
     fn keep(&mut self) -> Position {
+        let until_us = until_us();
         loop {
             match self.store.hear(LONG) {
                 Heard::Message(Mesh::Store(asks::Ask::Session(ask))) => {
@@ -183,7 +191,8 @@ impl Scene {
                     self.store.hand_on();
                     return Position::from_bytes(&ask.record.bytes.unwrap()).unwrap();
                 }
-                Heard::Nothing => {}
+                // A bell may ring for nothing.
+                Heard::Nothing if Clock::system_us() < until_us => {}
                 heard => panic!("{heard:?}"),
             }
         }
